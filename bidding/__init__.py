@@ -1,0 +1,1 @@
+"""The domain: valuing and ranking bids. Pure: no I/O, framework, clock or environment."""
