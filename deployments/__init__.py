@@ -1,0 +1,1 @@
+"""Thin Ray Serve shells: what they decide lives in `bidding`, what they read in `stores`."""

@@ -1,0 +1,80 @@
+"""RFC 9457 problem details: the one shape of every error this service answers with."""
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from bidding.errors import AdBidError, FieldProblem
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+
+class ProblemField(msgspec.Struct):
+    """One wrong field."""
+
+    path: str
+    problem: str
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """An error as the client sees it."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    errors: list[ProblemField] = msgspec.field(default_factory=list)
+
+
+def render(status: int, title: str, detail: str, fields: tuple[FieldProblem, ...] = ()) -> bytes:
+    """The JSON of one problem."""
+    errors = [ProblemField(f.path, f.problem) for f in fields]
+    return msgspec.json.encode(Problem(title, status, detail, errors=errors))
+
+
+def of(error: AdBidError) -> Response:
+    """The answer for an error of the domain."""
+    body = render(error.status_code, error.title, error.detail, error.problems)
+    return Response(body, error.status_code, headers_of(error.status_code), CONTENT_TYPE)
+
+
+def headers_of(status: int) -> dict[str, str]:
+    """Extra headers a status calls for."""
+    if status == 503:
+        return {"Retry-After": str(RETRY_AFTER_S)}
+    if status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` as problem details."""
+
+    @app.exception_handler(AdBidError)
+    async def _domain(_: Request, error: AdBidError) -> Response:
+        return of(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> Response:
+        found = tuple(
+            FieldProblem(_path(problem["loc"]), str(problem["msg"])) for problem in error.errors()
+        )
+        detail = "; ".join(f"{f.path}: {f.problem}" for f in found)
+        return Response(render(422, "Invalid request", detail, found), 422, None, CONTENT_TYPE)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> Response:
+        body = render(error.status_code, str(error.detail), str(error.detail))
+        headers = dict(error.headers or {}) | headers_of(error.status_code)
+        return Response(body, error.status_code, headers, CONTENT_TYPE)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """`("body", "bids", 3, "amount")` as `bids[3].amount`."""
+    parts = [part for part in loc if part not in {"body", "query", "path", "header"}]
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

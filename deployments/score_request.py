@@ -1,0 +1,210 @@
+"""The body of `POST /api/score`: its schema, its checks, and its columns.
+
+Decoded once, by msgspec, straight from the request's bytes; the same structs give the
+OpenAPI schema, so what is documented is what is checked.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from bidding.bundle import AuctionType, Bids
+from bidding.errors import FieldProblem, InvalidRequest, TooLarge
+from bidding.pricing import PricingModel
+
+MAX_BIDS = 1_000
+MAX_BODY_BYTES = 1 << 20
+LARGEST_AMOUNT = 1e9
+
+Amount = Annotated[
+    float,
+    Meta(ge=0, le=LARGEST_AMOUNT, description="CPM per 1,000 impressions, CPC per click, ..."),
+]
+Value = Annotated[float, Meta(ge=0, le=LARGEST_AMOUNT, description="Value per impression")]
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Key = Annotated[str, Meta(min_length=1, max_length=256)]
+Label = Annotated[str, Meta(max_length=256)]
+PricingName = Literal["CPM", "CPC", "CPA", "CPA_PERCENT"]
+_NAN = float("nan")
+
+
+class BidIn(Struct, forbid_unknown_fields=True):
+    """What a brand offers for one impression. Give `brand_id` (ours) or `brand` (yours)."""
+
+    bid_id: Key
+    pricing_model: PricingName
+    amount: Amount
+    brand_id: Id | None = None
+    brand: Key | None = None
+    creative_type: Label = ""
+    creative: Label = ""
+    aov: Annotated[float, Meta(gt=0, le=LARGEST_AMOUNT)] | None = None
+    min_vpi: Value | None = None
+    max_vpi: Value | None = None
+
+
+class ScoreRequest(Struct, forbid_unknown_fields=True):
+    """One impression of a slot and the bids for it. Give `slot_id` (ours) or `slot` (yours)."""
+
+    bids: Annotated[list[BidIn], Meta(min_length=1, description=f"At most {MAX_BIDS}")]
+    slot_id: Id | None = None
+    slot: Key | None = None
+    device_type: Label = ""
+    browser: Label = ""
+    region: Label = ""
+    city: Label = ""
+    site: Label = ""
+    timestamp: datetime | None = None
+    segments: Annotated[list[Label], Meta(max_length=1_000)] = msgspec.field(default_factory=list)
+    auction: Literal["first_price", "second_price"] = "first_price"
+    tmax_ms: Annotated[float, Meta(ge=1, le=10_000)] = 25.0
+    explain: bool = False
+
+    @property
+    def slot_key(self) -> int | str:
+        """The slot as the client named it."""
+        return self.slot_id if self.slot_id is not None else self.slot or ""
+
+    @property
+    def auction_type(self) -> AuctionType:
+        return AuctionType(self.auction)
+
+    def at(self, now: datetime) -> datetime:
+        """When the impression happens, in UTC; a timestamp without a zone is taken as UTC."""
+        if self.timestamp is None:
+            return now
+        if self.timestamp.tzinfo is None:
+            return self.timestamp.replace(tzinfo=UTC)
+        return self.timestamp.astimezone(UTC)
+
+
+_decoder = msgspec.json.Decoder(ScoreRequest)
+
+
+def decode(body: bytes) -> ScoreRequest:
+    """Parse and check a body.
+
+    Raises `TooLarge` above 1 MiB or 1,000 bids, `InvalidRequest` naming the field otherwise.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")
+    try:
+        request = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _field_error(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _syntax_error(body, str(error)) from None
+    if b"\\u0000" in body:
+        _refuse_nul(request)
+    _check(request)
+    return request
+
+
+def _syntax_error(body: bytes, message: str) -> InvalidRequest:
+    """JSON has no NaN or Infinity, yet clients send them: name the field they stand in."""
+    path = _path_of_constant(body)
+    if path is not None:
+        return _wrong(path, "NaN and Infinity are not numbers in JSON; give a finite number")
+    problem = FieldProblem("", f"not valid JSON: {message}")
+    return InvalidRequest(f"the body is not valid JSON: {message}", problems=(problem,))
+
+
+def _path_of_constant(body: bytes) -> str | None:
+    marker = object()
+    try:
+        document = json.loads(body, parse_constant=lambda _: marker)
+    except (ValueError, RecursionError):
+        return None
+    return _path_of(document, lambda value: value is marker, "")
+
+
+def _path_of(document: object, matches: Callable[[object], bool], path: str) -> str | None:
+    """Where the first value that `matches` stands, as `bids[3].amount`."""
+    if matches(document):
+        return path
+    children: list[tuple[str, object]] = []
+    if isinstance(document, dict):
+        children = [(f"{path}.{key}" if path else str(key), v) for key, v in document.items()]
+    elif isinstance(document, list):
+        children = [(f"{path}[{index}]", value) for index, value in enumerate(document)]
+    for where, child in children:
+        found = _path_of(child, matches, where)
+        if found is not None:
+            return found
+    return None
+
+
+def _refuse_nul(request: ScoreRequest) -> None:
+    """PostgreSQL text has no NUL character, so none may come in."""
+    document = msgspec.to_builtins(request)
+    path = _path_of(document, lambda value: isinstance(value, str) and "\0" in value, "")
+    if path is not None:
+        raise _wrong(path, "holds a NUL character; leave it out")
+
+
+def _field_error(message: str) -> InvalidRequest:
+    problem, _, path = message.partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    if path.startswith("key") or "[...]" in path:
+        path = path.replace("[...]", "")
+    found = FieldProblem(path, problem)
+    return InvalidRequest(f"{path or 'body'}: {problem}", problems=(found,))
+
+
+def _check(request: ScoreRequest) -> None:
+    bids = request.bids
+    if len(bids) > MAX_BIDS:
+        raise TooLarge(f"bids: {len(bids)} bids; a bundle has at most {MAX_BIDS}")
+    if (request.slot_id is None) == (request.slot is None):
+        raise _wrong("slot_id", "give exactly one of `slot_id` (our id) and `slot` (your key)")
+    if len({bid.bid_id for bid in bids}) != len(bids):
+        raise _duplicate(bids)
+    for index, bid in enumerate(bids):
+        if (bid.brand_id is None) == (bid.brand is None):
+            problem = "give exactly one of `brand_id` (our id) and `brand` (your key)"
+            raise _wrong(f"bids[{index}].brand_id", problem)
+        if bid.pricing_model == "CPA_PERCENT":
+            _check_share(index, bid)
+        if bid.min_vpi is not None and bid.max_vpi is not None and bid.min_vpi > bid.max_vpi:
+            raise _wrong(f"bids[{index}].min_vpi", "is above `max_vpi`; give min <= max")
+
+
+def _check_share(index: int, bid: BidIn) -> None:
+    if bid.aov is None:
+        raise _wrong(f"bids[{index}].aov", "CPA_PERCENT needs `aov`, the average order value")
+    if bid.amount > 1:
+        raise _wrong(f"bids[{index}].amount", "CPA_PERCENT takes a share of the order, 0 to 1")
+
+
+def _duplicate(bids: Sequence[BidIn]) -> InvalidRequest:
+    seen: set[str] = set()
+    for index, bid in enumerate(bids):
+        if bid.bid_id in seen:
+            return _wrong(f"bids[{index}].bid_id", f"`{bid.bid_id}` is used twice in this bundle")
+        seen.add(bid.bid_id)
+    raise AssertionError("called without a duplicate")
+
+
+def _wrong(path: str, problem: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}: {problem}", problems=(FieldProblem(path, problem),))
+
+
+_PRICING_NUMBER = {model.name: int(model) for model in PricingModel}
+
+
+def to_bids(bids: Sequence[BidIn], brand_ids: Sequence[int]) -> Bids:
+    """The bids as columns; `brand_ids[i]` is our id for bid i, 0 where there is none."""
+    return Bids(
+        bid_ids=[bid.bid_id for bid in bids],
+        brand_ids=np.array(brand_ids, dtype=np.int64),
+        pricing_models=np.array([_PRICING_NUMBER[bid.pricing_model] for bid in bids], np.int8),
+        amounts=np.array([bid.amount for bid in bids]),
+        aov=np.array([_NAN if bid.aov is None else bid.aov for bid in bids]),
+        min_vpi=np.array([_NAN if bid.min_vpi is None else bid.min_vpi for bid in bids]),
+        max_vpi=np.array([_NAN if bid.max_vpi is None else bid.max_vpi for bid in bids]),
+    )
