@@ -1,0 +1,1 @@
+"""Ours against peers, on one machine, in one run."""

@@ -1,0 +1,36 @@
+"""`/healthz` says that this process serves; `/readyz` says what it serves without."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+
+class Health(BaseModel):
+    """200 as long as requests are answered, degraded or not."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """`ready` stays true while bundles are answered; `degraded` names what is missing."""
+
+    ready: bool
+    degraded: list[str]
+    models: dict[str, str | None]
+
+
+def build(readiness: Callable[[], dict[str, Any]]) -> APIRouter:
+    """The router of the health routes."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", summary="Is the process up?")
+    async def healthz() -> Health:
+        return Health()
+
+    @router.get("/readyz", summary="What is degraded?")
+    async def readyz() -> Readiness:
+        return Readiness(**readiness())
+
+    return router

@@ -1,0 +1,68 @@
+"""The scoring deployment: XGBoost replicas that follow the champion by themselves."""
+
+import asyncio
+import os
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ray import serve
+
+from bidding.batch import ScoreBatch
+from deployments.model_slot import ModelSlot
+from stores.model_fetch import ModelFiles
+from stores.model_registry import CTR_MODEL, CVR_MODEL, MlflowRegistry
+from stores.redis_blobs import RedisBlobs
+from stores.settings import Settings, load_settings
+
+Prediction = tuple[NDArray[np.float32] | None, str | None]
+
+
+@serve.deployment
+class Scoring:
+    """Answers matrices with probabilities. Holds the CTR and the CVR model."""
+
+    async def __init__(self) -> None:
+        settings = load_settings()
+        self._registry = MlflowRegistry(settings.mlflow_tracking_uri)
+        files = _files(settings)
+        contract = settings.feature_contract().hash
+        self._ctr = ModelSlot(CTR_MODEL, self._registry, files, contract_hash=contract)
+        self._cvr = ModelSlot(CVR_MODEL, self._registry, files, contract_hash=contract)
+        await asyncio.gather(self._ctr.start(), self._cvr.start())
+        self._following = [
+            asyncio.create_task(slot.follow(settings.model_poll_s))
+            for slot in (self._ctr, self._cvr)
+        ]
+
+    async def score(self, batch: ScoreBatch) -> tuple[Prediction, Prediction]:
+        """Predicted CTR and CVR (float32[N], None without a model) and the versions used."""
+        return _predict(self._ctr, batch, batch.ctr), _predict(self._cvr, batch, batch.cvr)
+
+    async def explain(self, batch: ScoreBatch) -> dict[str, Any]:
+        """Contributions in log-odds by factor group, float64[N] each, of both models."""
+        found: dict[str, Any] = {}
+        for key, slot, margin in (("ctr", self._ctr, batch.ctr), ("cvr", self._cvr, batch.cvr)):
+            model = slot.current
+            if model is not None:
+                found[key] = model.contributions(batch, margin)
+        return found
+
+    async def report(self) -> dict[str, Any]:
+        """What this replica serves and what it has refused."""
+        replica = serve.get_replica_context().replica_id.unique_id
+        slots = [asdict(self._ctr.report), asdict(self._cvr.report)]
+        return {"replica": replica, "pid": os.getpid(), "models": slots}
+
+
+def _predict(slot: ModelSlot, batch: ScoreBatch, posterior: NDArray[np.float32]) -> Prediction:
+    model = slot.current
+    if model is None:
+        return None, None
+    return model.predict(batch, posterior), model.version
+
+
+def _files(settings: Settings) -> ModelFiles:
+    blobs = RedisBlobs(settings.redis_url) if settings.redis_url else None
+    return ModelFiles(settings.model_cache, blobs, dict(os.environ))
