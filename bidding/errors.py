@@ -11,6 +11,7 @@ AdBidError
 ├── Forbidden               403
 ├── Overloaded              503
 ├── StoreUnavailable        503
+├── BrokenRuleBook          500   rules that refer to something missing: keep the last good ones
 └── ModelRefused            422   a model that serving will not load
     └── ContractMismatch
 """
@@ -85,6 +86,10 @@ class Overloaded(AdBidError):
 class StoreUnavailable(AdBidError):
     status_code = 503
     title = "Store unavailable"
+
+
+class BrokenRuleBook(AdBidError):
+    title = "Rule book is inconsistent"
 
 
 class ModelRefused(AdBidError):

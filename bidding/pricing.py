@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 class PricingModel(IntEnum):
@@ -17,18 +18,27 @@ class PricingModel(IntEnum):
     CPA_PERCENT = 3
 
 
+# Plain numbers for the hot path: comparing an array with an enum member costs more than the
+# comparison itself.
+_CPC, _CPA, _CPA_PERCENT = (int(model) for model in list(PricingModel)[1:])
+
+
+def pays_per_conversion(models: NDArray[np.int8]) -> Flags:
+    """Where a bid pays only when the click converts (CPA, CPA_PERCENT), bool[n]."""
+    return models >= _CPA
+
+
 def base_value(
     models: NDArray[np.int8], amounts: Floats, aov: Floats, ctr: Floats, cvr: Floats
 ) -> Floats:
     """Value per impression before context and strategy, float64[n].
 
     CPM amount/1000, CPC amount*ctr, CPA amount*ctr*cvr, CPA_PERCENT amount*aov*ctr*cvr
-    (`amount` is a share of the order value there). `ctr`, `cvr` in [0, 1]; `aov` is
-    ignored outside CPA_PERCENT, so it may be NaN there.
+    (`amount` is a share of the order value there): each model adds one factor to the last.
+    `ctr`, `cvr` in [0, 1]; `aov` is ignored outside CPA_PERCENT, so it may be NaN there.
     """
     value = amounts / 1000.0
-    per_click = amounts * ctr
-    value = np.where(models == PricingModel.CPC, per_click, value)
-    per_conversion = per_click * cvr
-    value = np.where(models == PricingModel.CPA, per_conversion, value)
-    return np.where(models == PricingModel.CPA_PERCENT, per_conversion * aov, value)
+    np.multiply(amounts, ctr, out=value, where=models >= _CPC)
+    np.multiply(value, cvr, out=value, where=models >= _CPA)
+    np.multiply(value, aov, out=value, where=models == _CPA_PERCENT)
+    return value
