@@ -1,0 +1,186 @@
+"""What the serving path reads: Redis first, PostgreSQL for what Redis lacks, written back.
+
+One round trip to each store whatever the number of keys; concurrent misses of one key share
+one query. A store that is away is named in the answer, and costs nothing once its breaker is
+open.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from typing import TypeVar
+
+from bidding.bundle import AuctionRules
+from bidding.errors import StoreUnavailable
+from stores.change_feed import watch
+from stores.changes import Change
+from stores.feature_documents import is_unknown, read_rules, read_slot, unknown_document
+from stores.feature_queries import SlotRows, query_rules, query_slots
+from stores.feature_types import RulesFetched, SlotFeatures, SlotKey, SlotsFetched
+from stores.postgres import Postgres
+from stores.redis_cache import RULES_KEY, UNKNOWN_ID, Document, RedisCache, slot_key
+
+SLOT_TTL_S = 300
+UNKNOWN_TTL_S = 10
+Answer = TypeVar("Answer")
+# A slot, `None` for "there is no such slot".
+Found = dict[SlotKey, SlotFeatures | None]
+
+
+class FeatureStore:
+    """`stores.feature_types.Features` on Redis and PostgreSQL."""
+
+    def __init__(
+        self, postgres: Postgres, redis: RedisCache, *, auction: AuctionRules | None = None
+    ) -> None:
+        self._postgres = postgres
+        self._redis = redis
+        self._auction = auction or AuctionRules()
+        self._asked: dict[SlotKey, asyncio.Task[Found]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    def down(self) -> frozenset[str]:
+        """The stores whose breaker is open."""
+        breakers = (self._redis.breaker, self._postgres.breaker)
+        return frozenset(breaker.name for breaker in breakers if breaker.is_open)
+
+    async def fetch_slots(self, keys: Iterable[SlotKey], deadline: float) -> SlotsFetched:
+        """The slots behind `keys`, within `deadline` seconds.
+
+        Raises `StoreUnavailable` when no store could answer for any of the keys.
+        """
+        wanted = list(dict.fromkeys(keys))
+        until = time.monotonic() + deadline
+        missing = set(self.down())
+        found: Found = {}
+        try:
+            found = await self._cached(wanted, deadline)
+        except StoreUnavailable:
+            missing.add("redis")
+        misses = [key for key in wanted if key not in found]
+        if misses:
+            try:
+                found |= await _within(self._stored(misses), until - time.monotonic())
+            except StoreUnavailable:
+                missing.add("postgres")
+        if not found and wanted:
+            raise StoreUnavailable("neither Redis nor PostgreSQL answers for these slots")
+        return SlotsFetched(
+            slots={key: slot for key, slot in found.items() if slot is not None},
+            unknown=frozenset(key for key, slot in found.items() if slot is None),
+            unanswered=frozenset(key for key in wanted if key not in found),
+            missing=frozenset(missing),
+        )
+
+    async def fetch_rules(self, deadline: float) -> RulesFetched:
+        """The rules of now, within `deadline` seconds; `StoreUnavailable` if nobody knows."""
+        until = time.monotonic() + deadline
+        missing = set(self.down())
+        try:
+            cached = await self._redis.read(RULES_KEY, deadline)
+            snapshot = None if cached is None else read_rules(cached, self._auction)
+        except StoreUnavailable:
+            missing.add("redis")
+            snapshot = None
+        if snapshot is None:
+            version, body = await _within(query_rules(self._postgres), until - time.monotonic())
+            snapshot = read_rules(body, self._auction)
+            self._later(self._redis.write({RULES_KEY: Document(version, SLOT_TTL_S, body)}))
+        if snapshot is None:
+            raise StoreUnavailable("the rules can't be read")
+        return RulesFetched(snapshot, frozenset(missing))
+
+    def watch_changes(self) -> AsyncIterator[Change]:
+        """Every committed change, once, from whichever store delivers it first."""
+        return watch(self._postgres, self._redis)
+
+    async def aclose(self) -> None:
+        for task in (*self._background, *self._asked.values()):
+            task.cancel()
+        await self._redis.aclose()
+        await self._postgres.aclose()
+
+    async def _cached(self, keys: list[SlotKey], budget_s: float) -> Found:
+        ids = [key for key in keys if isinstance(key, int)]
+        names = [key for key in keys if isinstance(key, str)]
+        by_id, by_name = await self._redis.read_slots(ids, names, budget_s)
+        found: Found = {}
+        bodies: dict[SlotKey, bytes | None] = dict(zip(ids, by_id, strict=True))
+        bodies |= dict(zip(names, by_name, strict=True))
+        for key, body in bodies.items():
+            if body is None:
+                continue
+            if body == UNKNOWN_ID or is_unknown(body):
+                found[key] = None
+                continue
+            slot = read_slot(body)
+            if slot is not None:
+                found[key] = slot
+        return found
+
+    async def _stored(self, keys: list[SlotKey]) -> Found:
+        """From PostgreSQL; a key that is being asked for already is waited for, not asked again."""
+        new = [key for key in keys if key not in self._asked]
+        if new:
+            task = asyncio.create_task(self._query(new))
+            self._asked |= dict.fromkeys(new, task)
+            task.add_done_callback(lambda _: self._answered(new))
+        found: Found = {}
+        for asked in {self._asked[key] for key in keys}:
+            found |= await asyncio.shield(asked)
+        return {key: found[key] for key in keys}
+
+    def _answered(self, keys: list[SlotKey]) -> None:
+        for key in keys:
+            task = self._asked.pop(key, None)
+            if task is not None and not task.cancelled():
+                task.exception()  # read, so that asyncio does not report it as lost
+
+    async def _query(self, keys: list[SlotKey]) -> Found:
+        ids = [key for key in keys if isinstance(key, int)]
+        names = [key for key in keys if isinstance(key, str)]
+        rows = await query_slots(self._postgres, ids, names)
+        found: Found = {}
+        for key in keys:
+            slot_id = rows.ids.get(key) if isinstance(key, str) else key
+            body = rows.documents.get(slot_id) if slot_id is not None else None
+            found[key] = None if body is None else read_slot(body)
+        self._later(self._write_back(rows, ids, names))
+        return found
+
+    async def _write_back(self, rows: SlotRows, ids: list[int], names: list[str]) -> None:
+        documents = {
+            slot_key(slot_id): Document(rows.version, SLOT_TTL_S, body)
+            for slot_id, body in rows.documents.items()
+        }
+        unknown = Document(rows.version, UNKNOWN_TTL_S, unknown_document(rows.version))
+        documents |= {slot_key(i): unknown for i in ids if i not in rows.documents}
+        await self._redis.write(documents)
+        known = {name: rows.ids[name] for name in names if name in rows.ids}
+        await self._redis.name_slots(known, SLOT_TTL_S)
+        await self._redis.name_slots(_no_ids(names, known), UNKNOWN_TTL_S)
+
+    def _later(self, work: Awaitable[None]) -> None:
+        task = asyncio.create_task(_quietly(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _no_ids(names: list[str], known: Mapping[str, int]) -> dict[str, int]:
+    return {name: 0 for name in names if name not in known}
+
+
+async def _quietly(work: Awaitable[None]) -> None:
+    """A write-back that fails costs a later read, nothing else."""
+    try:
+        await work
+    except StoreUnavailable:
+        return
+
+
+async def _within(work: Awaitable[Answer], seconds: float) -> Answer:
+    try:
+        async with asyncio.timeout(max(seconds, 0.0)):
+            return await work
+    except TimeoutError as error:
+        raise StoreUnavailable("PostgreSQL did not answer in time") from error

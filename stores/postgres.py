@@ -1,0 +1,132 @@
+"""PostgreSQL for the services: a small pool with deadlines, behind a breaker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from bidding.errors import StoreUnavailable
+from stores.breaker import Breaker
+from stores.database_url import plain_url
+
+# What says "the server is not there (any more)", as opposed to "the query is wrong".
+CONNECTION_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+)
+_SESSION = {"application_name": "adbid", "timezone": "UTC", "jit": "off"}
+
+if TYPE_CHECKING:
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+
+class Postgres:
+    """A pool that connects on first use and never waits longer than it was told.
+
+    Every method raises `StoreUnavailable` when the server does not answer in time.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_size: int = 4,
+        timeout_s: float = 1.0,
+        transaction_timeout_s: float = 10.0,
+    ) -> None:
+        self._dsn = plain_url(url)
+        self._max_size = max_size
+        self._timeout_s = timeout_s
+        self._transaction_timeout_s = transaction_timeout_s
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+        self.breaker = Breaker("postgres", self.ping)
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows of a query, within `timeout_s`; a broken query is `StoreUnavailable` too."""
+        self.breaker.check()
+        try:
+            async with asyncio.timeout(self._timeout_s), self._connection() as connection:
+                rows = await connection.fetch(query, *arguments)
+        except CONNECTION_ERRORS as error:
+            self.breaker.failed()
+            raise unavailable(error) from error
+        except asyncpg.PostgresError as error:
+            raise unavailable(error) from error
+        self.breaker.answered()
+        return rows
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Connection"]:
+        """One transaction; an error inside rolls it back, and errors of SQL pass through."""
+        self.breaker.check()
+        try:
+            async with (
+                asyncio.timeout(self._transaction_timeout_s),
+                self._connection() as connection,
+                connection.transaction(),
+            ):
+                yield connection
+        except CONNECTION_ERRORS as error:
+            self.breaker.failed()
+            raise unavailable(error) from error
+        self.breaker.answered()
+
+    async def ping(self) -> None:
+        """Answers when a new connection can be made and used."""
+        connection = await self.connect()
+        connection.terminate()
+
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """A connection of the caller's own, outside the pool (to listen on)."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncpg.connect(self._dsn, server_settings=_SESSION)
+        except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+            raise unavailable(error) from error
+
+    async def aclose(self) -> None:
+        await self.breaker.aclose()
+        if self._pool is not None:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["Connection"]:
+        pool = await self._opened()
+        connection = await pool.acquire()
+        try:
+            yield connection
+        except (asyncio.CancelledError, *CONNECTION_ERRORS):
+            # asyncpg would ask the server to cancel and wait for it: a stopped one never answers
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection)
+
+    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._dsn,
+                    min_size=0,
+                    max_size=self._max_size,
+                    timeout=self._timeout_s,
+                    server_settings=_SESSION,
+                )
+        return self._pool
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """The error without its text, which may hold the address or parts of a row."""
+    return StoreUnavailable(f"PostgreSQL does not answer: {type(error).__name__}")
+
+
+def affected(status: str) -> int:
+    """Rows that a command's status names: `UPDATE 3` is 3."""
+    return int(status.rsplit(" ", 1)[-1])

@@ -1,0 +1,118 @@
+"""The feature store on real servers: what it answers, and what it does when one is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from bidding.errors import StoreUnavailable
+from stores.changes import ANNOUNCE_PSYCOPG
+from stores.features import FeatureStore
+from stores.postgres import Postgres
+from stores.redis_cache import RedisCache
+from tests.servers import RedisProcess, free_port
+
+WAIT_S = 1.0
+
+
+@pytest.fixture
+async def store(postgres_url: str, redis_url: str) -> AsyncIterator[FeatureStore]:
+    found = FeatureStore(Postgres(postgres_url), RedisCache(redis_url))
+    yield found
+    await found.aclose()
+
+
+def unreachable_postgres() -> Postgres:
+    return Postgres(f"postgresql://nobody@127.0.0.1:{free_port()}/none", timeout_s=0.2)
+
+
+def unreachable_redis() -> RedisCache:
+    return RedisCache(f"redis://127.0.0.1:{free_port()}/0")
+
+
+async def test_a_slot_is_found_by_id_and_by_key_and_both_agree(store: FeatureStore) -> None:
+    fetched = await store.fetch_slots([7, 10**9, "no such slot"], WAIT_S)
+    slot = fetched.slots[7]
+    assert fetched.unknown == {10**9, "no such slot"}
+    assert fetched.missing == frozenset()
+    by_key = await store.fetch_slots([slot.external_key], WAIT_S)
+    assert by_key.slots[slot.external_key].slot_id == 7
+    assert by_key.slots[slot.external_key].partner == slot.partner
+
+
+async def test_what_postgres_answered_redis_answers_next(
+    store: FeatureStore, redis_url: str
+) -> None:
+    first = await store.fetch_slots([3], WAIT_S)
+    await asyncio.sleep(0.05)  # the write-back runs on the side
+    without_postgres = FeatureStore(unreachable_postgres(), RedisCache(redis_url))
+    second = await without_postgres.fetch_slots([3], WAIT_S)
+    await without_postgres.aclose()
+    assert second.slots[3].external_key == first.slots[3].external_key
+    assert second.slots[3].pairs.brand_ids.tolist() == first.slots[3].pairs.brand_ids.tolist()
+
+
+async def test_without_redis_postgres_answers_and_redis_is_named_missing(postgres_url: str) -> None:
+    store = FeatureStore(Postgres(postgres_url), unreachable_redis())
+    fetched = await store.fetch_slots([7], WAIT_S)
+    rules = await store.fetch_rules(WAIT_S)
+    await store.aclose()
+    assert fetched.slots[7].slot_id == 7
+    assert fetched.missing == {"redis"}
+    assert rules.missing == {"redis"}
+    assert len(rules.snapshot.rules.strategies) >= 5
+
+
+async def test_with_both_away_it_says_so() -> None:
+    store = FeatureStore(unreachable_postgres(), unreachable_redis())
+    with pytest.raises(StoreUnavailable):
+        await store.fetch_slots([7], WAIT_S)
+    with pytest.raises(StoreUnavailable):
+        await store.fetch_rules(WAIT_S)
+    await store.aclose()
+
+
+async def test_concurrent_misses_of_one_slot_make_one_query(postgres_url: str) -> None:
+    queries = 0
+
+    class CountingPostgres(Postgres):
+        async def fetch(self, query: str, *arguments: object):  # type: ignore[no-untyped-def]
+            nonlocal queries
+            queries += 1
+            return await super().fetch(query, *arguments)
+
+    store = FeatureStore(CountingPostgres(postgres_url), unreachable_redis())
+    await asyncio.gather(*(store.fetch_slots([5], WAIT_S) for _ in range(20)))
+    await store.aclose()
+    assert queries == 1
+
+
+async def test_a_frozen_redis_holds_nobody_beyond_the_deadline(
+    postgres_url: str, redis_server: RedisProcess
+) -> None:
+    store = FeatureStore(Postgres(postgres_url), RedisCache(redis_server.url))
+    await store.fetch_slots([1], WAIT_S)
+    redis_server.freeze()
+    try:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        fetched = await store.fetch_slots([2], 2.0)
+        assert fetched.slots[2].slot_id == 2
+        assert "redis" in fetched.missing
+        assert loop.time() - started < 2.0
+    finally:
+        redis_server.thaw()
+        await store.aclose()
+
+
+async def test_a_committed_change_reaches_the_watcher(
+    store: FeatureStore, postgres_url: str
+) -> None:
+    changes = store.watch_changes()
+    for _ in range(2):  # both feeds say `*` once they are connected
+        assert (await asyncio.wait_for(anext(changes), 5)).entity == "*"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(ANNOUNCE_PSYCOPG, ("brand_strategy", 1))
+    change = await asyncio.wait_for(anext(changes), 5)
+    assert (change.entity, change.id) == ("brand_strategy", 1)
