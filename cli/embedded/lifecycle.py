@@ -1,0 +1,149 @@
+"""`adbid up` and `adbid down` as functions: start here, start detached, wait, stop."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.embedded import processes
+from cli.embedded.errors import EmbeddedError, OtherSystem, tail_of
+from cli.embedded.home import Home
+from cli.embedded.plan import plan
+from cli.embedded.progress import follow
+from cli.embedded.state import SystemState, clear_env, read_state
+from cli.embedded.supervisor import Supervisor, clear_away, is_locked, only_one
+from stores.settings import Settings
+
+_STOP_WITHIN_S = 90.0
+_SETTLE_S = 15.0
+
+
+def run_here(settings: Settings, console: Console, on_up: Callable[[SystemState], None]) -> None:
+    """Run the system in this process until Ctrl-C, SIGTERM or SIGHUP.
+
+    Raises `OtherSystem` where one runs already, and `EmbeddedError` where it does not come up.
+    """
+    home = Home(settings.home)
+    home.create()
+    with only_one(home):
+        supervisor = Supervisor(plan(settings))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: supervisor.stopping.set())
+        failure: list[BaseException] = []
+        thread = threading.Thread(target=_run, args=(supervisor, on_up, failure), name="system")
+        thread.start()
+        follow(
+            lambda: supervisor.board.state,
+            lambda: not thread.is_alive() or supervisor.board.state.phase != "starting",
+            console,
+        )
+        while thread.is_alive():  # join() in slices, so that signals are handled
+            thread.join(0.5)
+        if failure:
+            raise failure[0]
+
+
+def _run(
+    supervisor: Supervisor, on_up: Callable[[SystemState], None], failure: list[BaseException]
+) -> None:
+    try:
+        supervisor.run(on_up)
+    except BaseException as error:
+        failure.append(error)
+
+
+def run_detached(settings: Settings, console: Console) -> SystemState:
+    """Start the system in a process of its own and wait until it is up. Returns its state.
+
+    Raises `EmbeddedError` with the reason where it does not come up.
+    """
+    home = Home(settings.home)
+    home.create()
+    log = home.log("supervisor")
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parents[2],
+            env=_env_of(settings),
+        )
+
+    def done() -> bool:
+        state = read_state(home)
+        mine = state is not None and state.supervisor.pid == child.pid
+        return child.poll() is not None or bool(mine and state and state.phase != "starting")
+
+    follow(lambda: _of_supervisor(home, child.pid), done, console)
+    state = _of_supervisor(home, child.pid)
+    if state and state.phase == "up":
+        return state
+    child.wait(timeout=_STOP_WITHIN_S)
+    if state := _of_supervisor(home, child.pid):
+        raise EmbeddedError(state.error or f"the system stopped again; see {log}")
+    if is_locked(home):  # somebody else's `up` was faster: that system is ours too
+        return wait_until_up(home, console)
+    raise EmbeddedError(f"the system did not start:\n{tail_of(log)}")
+
+
+def _env_of(settings: Settings) -> dict[str, str]:
+    place = {"ADBID_HOME": str(settings.home), "ADBID_HOST": settings.host}
+    return {**os.environ, **place, "ADBID_PORT": str(settings.port)}
+
+
+def _of_supervisor(home: Home, pid: int) -> SystemState | None:
+    state = read_state(home)
+    return state if state and state.supervisor.pid == pid else None
+
+
+def running(home: Home) -> SystemState | None:
+    """The state of the system that runs here (or starts, or stops), None where none does."""
+    if not home.run.exists() or not is_locked(home):
+        return None
+    deadline = time.monotonic() + _SETTLE_S
+    while time.monotonic() < deadline:
+        state = read_state(home)
+        if state and state.supervised():
+            return state
+        if not is_locked(home):
+            return None
+        time.sleep(0.1)
+    raise OtherSystem(f"a supervisor holds {home.lock_file} but does not say how it is")
+
+
+def wait_until_up(home: Home, console: Console) -> SystemState:
+    """Wait for a system that somebody else starts. Raises `EmbeddedError` where it fails."""
+
+    def done() -> bool:
+        state = read_state(home)
+        return state is None or state.phase != "starting" or not state.supervised()
+
+    follow(lambda: read_state(home), done, console)
+    state = read_state(home)
+    if state is None or state.phase != "up" or not state.supervised():
+        raise EmbeddedError((state and state.error) or "the system that was starting is gone")
+    return state
+
+
+def stop(home: Home) -> bool:
+    """Stop the system and everything a crash left of it. False where there was nothing."""
+    if not home.root.exists():
+        return False
+    state = read_state(home)
+    supervisor = state.supervisor.process() if state else None
+    if supervisor is not None:
+        supervisor.send_signal(signal.SIGTERM)
+        if processes.still_alive([supervisor], _STOP_WITHIN_S):
+            supervisor.kill()
+    left = processes.marked(home)
+    clear_away(home)
+    clear_env(home)
+    return supervisor is not None or bool(left)

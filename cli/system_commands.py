@@ -1,0 +1,159 @@
+"""`adbid up`, `down`, `status` and `doctor`."""
+
+import json
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.embedded import health, lifecycle
+from cli.embedded.errors import OtherSystem
+from cli.embedded.home import Home
+from cli.embedded.progress import show_urls
+from cli.embedded.state import SystemState, read_state
+from stores.settings import Settings, load_settings
+
+_MIB = 2**20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands that run the system."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command("doctor")(diagnose)
+
+
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once the system is up.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1024, max=65_000, help="HTTP port; the others follow from it [8000]."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Where the HTTP port listens [ADBID_HOST, 127.0.0.1].")
+    ] = None,
+) -> None:
+    """Start everything: PostgreSQL, Redis, MLflow, Ray and the service itself.
+
+    Runs until Ctrl-C, or in the background with --detach. Calling it twice starts nothing twice.
+    """
+    console = Console()
+    settings = load_settings(running_system=False, overrides={"port": port, "host": host})
+    home = Home(settings.home)
+    if state := lifecycle.running(home):
+        _join(home, state, settings, console)
+    elif detach:
+        state = lifecycle.run_detached(settings, console)
+        _announce(state, console, ends="`adbid down`")
+    else:
+        lifecycle.run_here(settings, console, partial(_announce, console=console, ends="Ctrl-C"))
+
+
+def _join(home: Home, state: SystemState, settings: Settings, console: Console) -> None:
+    """The system runs already: nothing to start, unless it is asked for elsewhere."""
+    if (state.base_port, state.host) != (settings.port, settings.host):
+        raise OtherSystem(
+            f"this system runs on {state.host}:{state.base_port}; `adbid down` first to move it "
+            f"to {settings.host}:{settings.port}, or give the second one an ADBID_HOME of its own."
+        )
+    if state.phase == "starting":
+        state = lifecycle.wait_until_up(home, console)
+    console.print(f"Already running (pid {state.supervisor.pid}).", highlight=False)
+    show_urls(state, console)
+
+
+def _announce(state: SystemState, console: Console, ends: str) -> None:
+    console.print(f"Up after {state.up_after_s} s.", style="bold green", highlight=False)
+    show_urls(state, console)
+    console.print(f"{ends} stops it; `adbid status` shows how it is.", highlight=False)
+
+
+def down() -> None:
+    """Stop everything that `adbid up` started. Data stays."""
+    console = Console()
+    with console.status("stopping"):
+        stopped = lifecycle.stop(Home(load_settings(running_system=False).home))
+    console.print("Stopped." if stopped else "Nothing was running.")
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show every part with its pid, port, memory (PSS) and health. Exit code 1 when not up."""
+    home = Home(load_settings(running_system=False).home)
+    state = read_state(home)
+    if state is None:
+        typer.echo('{"phase": "stopped"}' if as_json else "Nothing has run here yet: `adbid up`.")
+        raise typer.Exit(1)
+    phase = state.phase if state.supervised() or state.phase in ("stopped", "failed") else "crashed"
+    rows = health.health_of(home, state)
+    healthy = phase == "up" and health.answers(state)
+    if as_json:
+        typer.echo(_as_json(state, phase, healthy, rows))
+    else:
+        _show(state, phase, healthy, rows)
+    raise typer.Exit(0 if healthy else 1)
+
+
+def _as_json(state: SystemState, phase: str, healthy: bool, rows: list[health.PartHealth]) -> str:
+    body = {
+        "phase": phase,
+        "healthy": healthy,
+        "port": state.base_port,
+        "host": state.host,
+        "up_after_s": state.up_after_s,
+        "memory_bytes": sum(row.memory for row in rows),
+        "urls": state.urls,
+        "parts": [asdict(row) for row in rows],
+    }
+    return json.dumps(body, indent=2)
+
+
+def _show(state: SystemState, phase: str, healthy: bool, rows: list[health.PartHealth]) -> None:
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in (("part", "left"), ("state", "left"), ("pid", "right")):
+        table.add_column(heading, justify="right" if justify == "right" else "left")
+    for heading in ("port", "processes", "memory MiB", "restarts"):
+        table.add_column(heading, justify="right")
+    table.add_column("detail")
+    for row in rows:
+        table.add_row(
+            row.name,
+            Text(row.phase, style="green" if row.phase == "running" else "yellow"),
+            str(row.pid or ""),
+            str(row.port or ""),
+            str(row.processes or ""),
+            f"{row.memory / _MIB:.0f}" if row.memory else "",
+            str(row.restarts or ""),
+            row.detail,
+        )
+    total = sum(row.memory for row in rows) / _MIB
+    table.add_row("total", "", "", "", "", f"{total:.0f}", "", "")
+    console.print(f"{phase}, {'healthy' if healthy else 'not healthy'}", style="bold")
+    console.print(table)
+    if phase == "up":
+        show_urls(state, console)
+    if state.error:
+        console.print(state.error, style="red", highlight=False, markup=False)
+
+
+def diagnose() -> None:
+    """Check this machine and the running system. Exit code 1 where something needs mending."""
+    from cli.embedded import doctor  # knows Alembic and SQLAlchemy, which take a second to import
+
+    console = Console()
+    findings = doctor.examine(load_settings(running_system=False), load_settings())
+    for finding in findings:
+        mark, style = ("ok", "green") if finding.ok else ("!!", "red")
+        console.print(Text(f"{mark} ", style=style) + Text(f"{finding.what}: {finding.says}"))
+    problems = sum(not finding.ok for finding in findings)
+    console.print(f"{problems} problem{'s' * (problems != 1)}", style="bold", highlight=False)
+    raise typer.Exit(1 if problems else 0)
