@@ -1,5 +1,6 @@
 """Why a bid is worth what it is worth: factors whose product is its VPI."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from bidding.evaluate import Evaluation
-from bidding.pricing import Floats, PricingModel, pays_per_conversion
+from bidding.pricing import Floats, PricingModel
 from bidding.reasons import Reason
 
 # exp(80) is beyond any effect a model can mean; the rest absorbs what is cut.
@@ -137,10 +138,16 @@ def _breakdown(
 
 def _groups(evaluation: Evaluation, index: int, contributions: Contributions) -> list[float]:
     """Each group's factor, 1 where the model gave nothing usable."""
+    if evaluation.quality_defaulted.item(index):
+        return [1.0] * len(FactorGroup)
     log_odds = contributions.ctr_log_odds[index]
-    if pays_per_conversion(evaluation.bids.pricing_models[index : index + 1]).item():
+    if evaluation.bids.pricing_models.item(index) >= PricingModel.CPA:
         log_odds = log_odds + contributions.cvr_log_odds[index]
-    usable = np.isfinite(log_odds) & ~evaluation.quality_defaulted[index]
-    effect = np.where(usable, log_odds, 0.0) * evaluation.quality_exponent[index]
-    factors: list[float] = np.exp(effect.clip(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)).tolist()
-    return factors
+    exponent = evaluation.quality_exponent.item(index)
+    return [_factor(value * exponent) for value in log_odds.tolist()]
+
+
+def _factor(log_odds: float) -> float:
+    if not math.isfinite(log_odds):
+        return 1.0
+    return math.exp(max(-_LARGEST_LOG_ODDS, min(log_odds, _LARGEST_LOG_ODDS)))
