@@ -1,8 +1,17 @@
 """The body of the answer to `POST /api/score`: its schema, and how it is made from arrays."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+import numpy as np
 from msgspec import UNSET, Struct, UnsetType
+
+from bidding.auction import NoWinner
+from bidding.auction import Winner as AuctionWinner
+from bidding.evaluate import Evaluation
+from bidding.pricing import PricingModel
+from bidding.reasons import Reason
 
 
 class Winner(Struct):
@@ -47,3 +56,93 @@ class ScoreAnswer(Struct):
     degraded: list[str]
     winner: Winner | None
     results: list[ScoreResult]
+
+
+_REASON_NAMES = {int(reason): reason.name for reason in Reason}
+_REASON_NAMES[int(Reason.WON)] = None  # type: ignore[assignment]
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(
+    decision_id: str,
+    slot_id: int,
+    versions: Versions,
+    degraded: tuple[str, ...],
+    evaluation: Evaluation,
+    explained: Sequence[dict[str, Any]] | None,
+) -> bytes:
+    """The answer's JSON: ranked bids first, best first, then the no-bids in the order given."""
+    rows = _results(evaluation)
+    if explained is not None:
+        for row, explanation in zip(rows, explained, strict=True):
+            row.explain = explanation
+    order = evaluation.order.tolist()
+    no_bids = np.flatnonzero(evaluation.rank == 0).tolist()
+    return _ENCODER.encode(
+        ScoreAnswer(
+            decision_id=decision_id,
+            slot_id=slot_id,
+            models=versions,
+            degraded=list(degraded),
+            winner=_winner(evaluation),
+            results=[rows[index] for index in (*order, *no_bids)],
+        )
+    )
+
+
+def _results(evaluation: Evaluation) -> list[ScoreResult]:
+    bids = evaluation.bids
+    per_conversion = bids.pricing_models >= PricingModel.CPA
+    columns = zip(
+        bids.bid_ids,
+        bids.brand_ids.tolist(),
+        evaluation.rank.tolist(),
+        np.where(np.isfinite(evaluation.vpi), evaluation.vpi, 0.0).tolist(),
+        evaluation.odds.ctr.tolist(),
+        evaluation.odds.cvr.tolist(),
+        per_conversion.tolist(),
+        evaluation.quality_factor.tolist(),
+        evaluation.multiplier.tolist(),
+        evaluation.reason.tolist(),
+        strict=True,
+    )
+    return [
+        ScoreResult(
+            bid_id,
+            brand_id or None,
+            rank or None,
+            vpi,
+            ctr,
+            cvr if uses_cvr else None,
+            quality,
+            multiplier,
+            _REASON_NAMES[reason],
+            reason,
+        )
+        for (
+            bid_id,
+            brand_id,
+            rank,
+            vpi,
+            ctr,
+            cvr,
+            uses_cvr,
+            quality,
+            multiplier,
+            reason,
+        ) in columns
+    ]
+
+
+def _winner(evaluation: Evaluation) -> Winner | None:
+    won: AuctionWinner | NoWinner = evaluation.winner
+    if isinstance(won, NoWinner):
+        return None
+    bids = evaluation.bids
+    return Winner(
+        bid_id=bids.bid_ids[won.index],
+        brand_id=int(bids.brand_ids[won.index]),
+        vpi=float(evaluation.vpi[won.index]),
+        clearing_price=won.clearing_vpi,
+        clearing_amount=won.clearing_amount,
+    )

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from ray import serve
 
 from bidding.batch import ScoreBatch
+from bidding.errors import StoreUnavailable
 from deployments.model_slot import ModelSlot
+from stores.feature_contract import load_contract
 from stores.model_fetch import ModelFiles
 from stores.model_registry import CTR_MODEL, CVR_MODEL, MlflowRegistry
 from stores.redis_blobs import RedisBlobs
@@ -23,11 +25,13 @@ Prediction = tuple[NDArray[np.float32] | None, str | None]
 class Scoring:
     """Answers matrices with probabilities. Holds the CTR and the CVR model."""
 
-    async def __init__(self) -> None:
+    async def __init__(self) -> None:  # type: ignore[misc]
         settings = load_settings()
+        if settings.mlflow_tracking_uri is None:
+            raise StoreUnavailable("MLFLOW_TRACKING_URI is not set; `adbid up` sets it")
         self._registry = MlflowRegistry(settings.mlflow_tracking_uri)
         files = _files(settings)
-        contract = settings.feature_contract().hash
+        contract = load_contract().hash
         self._ctr = ModelSlot(CTR_MODEL, self._registry, files, contract_hash=contract)
         self._cvr = ModelSlot(CVR_MODEL, self._registry, files, contract_hash=contract)
         await asyncio.gather(self._ctr.start(), self._cvr.start())

@@ -5,6 +5,7 @@ environment variable > var/run/env.json (the running embedded system)
 > configs/settings.<ADBID_ENV>.yaml > configs/settings.yaml > the default below.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -54,6 +55,14 @@ class Settings(BaseSettings):
     )
     ray_address: str | None = Field(default=None, validation_alias=_named("RAY_ADDRESS"))
     ray_dashboard_url: str | None = None
+
+    model_poll_s: float = Field(default=2.0, gt=0, le=60)
+
+    @property
+    def model_cache(self) -> Path:
+        """Checked model files, apart for each registry: version numbers start anew in each."""
+        registry = hashlib.sha256((self.mlflow_tracking_uri or "").encode()).hexdigest()[:12]
+        return self.home / "models" / registry
 
     @field_validator("home", "artifact_root", "serve_config")
     @classmethod

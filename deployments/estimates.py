@@ -1,0 +1,152 @@
+"""From slot, brands and request to posteriors and the matrix; and from contributions to words."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bidding.batch import ScoreBatch
+from bidding.bundle import Bids
+from bidding.contract import FeatureContract, code, codes
+from bidding.evaluate import Evaluation
+from bidding.explain import Contributions, Explanation, FactorGroup, explain
+from bidding.matrix import bundle_batch
+from bidding.posterior import History, Posterior, Prior, Shrinkage, pair_posterior
+from bidding.pricing import Floats
+from deployments.rules_view import RulesView
+from deployments.score_request import ScoreRequest
+from stores.feature_contract import load_contract
+from stores.feature_types import Rate, SlotFeatures
+
+_IMPRESSIONS, _CLICKS, _CONVERSIONS = 0, 1, 2
+ByGroup = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Posteriors:
+    """Both rates of each bid of a bundle, n rows; `ctr`, `cvr` are the means."""
+
+    ctr_posterior: Posterior
+    cvr_posterior: Posterior
+    ctr: Floats
+    cvr: Floats
+
+
+_cached_code = lru_cache(maxsize=100_000)(code)
+
+
+class Estimator:
+    """Holds the contract and the shrinkage; everything else comes with the call."""
+
+    def __init__(self, contract: FeatureContract, shrinkage: Shrinkage) -> None:
+        self._contract = contract
+        self._shrinkage = shrinkage
+
+    @classmethod
+    def from_configs(cls) -> "Estimator":
+        """As `configs/features.yaml` says."""
+        return cls(load_contract(), Shrinkage())
+
+    def posteriors(
+        self, view: RulesView, slot: SlotFeatures, brand_ids: NDArray[np.int64]
+    ) -> Posteriors:
+        """The posterior CTR and CVR of each bid's brand on this slot."""
+        pairs = slot.pairs.decayed_of(brand_ids)
+        brands = view.counts_of(brand_ids)
+        d = slot.decayed
+        slots = np.array([[d.impressions], [d.clicks], [d.conversions]])
+        counts = (pairs, slots, brands)
+        ctr = self._posterior(counts, _CLICKS, _IMPRESSIONS, _prior(view, slot, "ctr"))
+        cvr = self._posterior(counts, _CONVERSIONS, _CLICKS, _prior(view, slot, "cvr"))
+        return Posteriors(ctr, cvr, ctr.mean, cvr.mean)
+
+    def _posterior(
+        self, counts: tuple[Floats, Floats, Floats], hits: int, trials: int, prior: Prior
+    ) -> Posterior:
+        pairs, slots, brands = counts
+        history = History(
+            pairs[hits], pairs[trials], slots[hits], slots[trials], brands[hits], brands[trials]
+        )
+        return pair_posterior(history, prior, self._shrinkage)
+
+    def batch(
+        self,
+        request: ScoreRequest,
+        at: datetime,
+        view: RulesView,
+        slot: SlotFeatures,
+        bids: Bids,
+        posteriors: Posteriors,
+    ) -> ScoreBatch:
+        """The matrix of one bundle, as the contract lays it out."""
+        shared = {
+            "placement_score": slot.placement_score,
+            "partner_quality": slot.partner.quality,
+            "device_type": code(request.device_type),
+            "hour_of_day": at.hour,
+            "day_of_week": at.weekday(),
+            "width": float("nan") if slot.width is None else slot.width,
+            "height": float("nan") if slot.height is None else slot.height,
+            "floor": slot.floor,
+            "format": _cached_code(slot.format or ""),
+            "partner": _cached_code(slot.partner.external_key),
+            "browser": code(request.browser),
+            "region": code(request.region),
+            "city": code(request.city),
+            "site": code(request.site),
+            "segment_count": len(request.segments),
+        }
+        keys = view.brand_keys
+        per_bid: dict[str, ArrayLike] = {
+            "creative_type": [_cached_code(bid.creative_type) for bid in request.bids],
+            "creative": [_cached_code(bid.creative) for bid in request.bids],
+            "brand": [_cached_code(keys.get(i, "")) for i in bids.brand_ids.tolist()],
+            "slot_rate": posteriors.ctr_posterior.slot_mean,
+            "brand_rate": posteriors.ctr_posterior.brand_mean,
+        }
+        segments = codes(request.segments)
+        return bundle_batch(
+            self._contract, shared, segments, per_bid, posteriors.ctr, posteriors.cvr
+        )
+
+    def explanations(
+        self, evaluation: Evaluation, posteriors: Posteriors, contributions: dict[str, ByGroup]
+    ) -> list[dict[str, object]]:
+        """Each bid's factors, in the bundle's order."""
+        n = len(evaluation.bids)
+        found = Contributions(
+            ctr_log_odds=_by_group(contributions.get("ctr"), n),
+            cvr_log_odds=_by_group(contributions.get("cvr"), n),
+            ctr_interval=np.column_stack(posteriors.ctr_posterior.interval()),
+            cvr_interval=np.column_stack(posteriors.cvr_posterior.interval()),
+        )
+        return [_plain(explain(evaluation, index, found)) for index in range(n)]
+
+
+def _prior(view: RulesView, slot: SlotFeatures, rate: Rate) -> Prior:
+    """The vertical's fitted prior, else the one over all verticals, else (3, 97)."""
+    priors = view.snapshot.priors
+    fitted = priors.get((slot.vertical, rate)) or priors.get(("", rate))
+    return Prior() if fitted is None else Prior(fitted.prior_clicks, fitted.prior_imps)
+
+
+def _by_group(contributions: ByGroup | None, n: int) -> Floats:
+    if contributions is None:
+        return np.zeros((n, len(FactorGroup)))
+    nothing = np.zeros(n)
+    return np.column_stack([contributions.get(g.name.lower(), nothing) for g in FactorGroup])
+
+
+def _plain(explanation: Explanation) -> dict[str, object]:
+    fields = asdict(explanation)
+    fields["pricing_model"] = explanation.pricing_model.name
+    fields["reason"] = explanation.reason.name
+    fields["max_vpi"] = None if np.isinf(explanation.max_vpi) else explanation.max_vpi
+    for name in ("vpi", "base_value", "cap"):
+        fields[name] = None if np.isnan(fields[name]) else fields[name]
+    fields["factors"] = {
+        name: None if np.isnan(value) else value for name, value in explanation.factors.items()
+    }
+    return fields

@@ -1,0 +1,44 @@
+"""The features deployment: reads slots and rules for every ingress, one round trip a call."""
+
+from ray import serve
+
+from bidding.errors import StoreUnavailable
+from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
+from stores.features import FeatureStore
+from stores.postgres import Postgres
+from stores.redis_cache import RedisCache
+from stores.settings import Settings, load_settings
+
+
+def open_feature_store(settings: Settings) -> FeatureStore:
+    """The feature store of this installation. Raises `StoreUnavailable` when none is set."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise StoreUnavailable("DATABASE_URL and REDIS_URL are not set; `adbid up` sets them")
+    return FeatureStore(Postgres(settings.database_url), RedisCache(settings.redis_url))
+
+
+@serve.deployment
+class Features:
+    """`stores.feature_types.Features` for the ingress replicas."""
+
+    async def __init__(self) -> None:  # type: ignore[misc]
+        self._store = open_feature_store(load_settings())
+
+    async def fetch_slots(self, keys: list[SlotKey], deadline: float) -> SlotsFetched:
+        """The slots behind `keys`, within `deadline` seconds; keys nobody could tell are named."""
+        try:
+            return await self._store.fetch_slots(keys, deadline)
+        except StoreUnavailable:
+            nobody = frozenset({"redis", "postgres"})
+            return SlotsFetched({}, unanswered=frozenset(keys), missing=nobody)
+
+    async def fetch_rules(self, deadline: float) -> RulesFetched | None:
+        """All rules; None when no store answers."""
+        try:
+            return await self._store.fetch_rules(deadline)
+        except StoreUnavailable:
+            return None
+
+    async def down(self) -> frozenset[str]:
+        """The stores known not to answer just now."""
+        return self._store.down()

@@ -1,0 +1,97 @@
+"""The rules an ingress serves by: one immutable view, replaced whole when anything changes."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidding.errors import StoreUnavailable
+from bidding.pricing import Floats
+from bidding.rulebook import CompiledRules, compile_rules
+from stores.feature_types import Counts, RulesFetched, RulesSnapshot
+
+NO_COUNTS = Counts()
+# Even with no change announced, nothing is believed for longer than this.
+REFRESH_S = 30.0
+RETRY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RulesView:
+    """A `RulesSnapshot` laid out for bundles. A bundle takes one reference and keeps it.
+
+    `brand_rows` and `counts` (float64[3, B + 1]: impressions, clicks, conversions) follow
+    `rules.brand_ids`; the last row stands for every unknown brand.
+    """
+
+    rules: CompiledRules
+    brand_ids: Mapping[str, int]
+    brand_keys: Mapping[int, str]
+    counts: Floats
+    snapshot: RulesSnapshot
+
+    def counts_of(self, brand_ids: NDArray[np.int64]) -> Floats:
+        """Decayed counts of the brands, float64[3, n]; 0 without history."""
+        ids = self.rules.brand_ids
+        rows = ids.searchsorted(brand_ids)
+        rows = np.where(ids.take(rows) == brand_ids, rows, len(ids) - 1)
+        return self.counts[:, rows]
+
+
+def view_of(snapshot: RulesSnapshot) -> RulesView:
+    """Lay a snapshot out. Raises `BrokenRuleBook` when it contradicts itself."""
+    rules = compile_rules(snapshot.rules)
+    found = [snapshot.brand_counts.get(int(i), NO_COUNTS) for i in rules.brand_ids]
+    return RulesView(
+        rules=rules,
+        brand_ids=snapshot.brand_ids,
+        brand_keys={number: key for key, number in snapshot.brand_ids.items()},
+        counts=np.array([[c.impressions, c.clicks, c.conversions] for c in found]).T,
+        snapshot=snapshot,
+    )
+
+
+class RulesFeed:
+    """Keeps the newest view; the last known one goes on serving while the stores are away."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[RulesFetched]]) -> None:
+        self._fetch = fetch
+        self._changed = asyncio.Event()
+        self.view: RulesView | None = None
+        self.missing: frozenset[str] = frozenset()
+        self.read_at = float("-inf")
+
+    @property
+    def stale(self) -> bool:
+        """True while no store could confirm the view lately."""
+        return time.monotonic() - self.read_at > 2 * REFRESH_S
+
+    def changed(self) -> None:
+        """Something was written: read again at once."""
+        self._changed.set()
+
+    async def refresh(self) -> None:
+        """Read the rules now. Raises `StoreUnavailable`; the old view stays."""
+        self._changed.clear()
+        fetched = await self._fetch()
+        self.missing = fetched.missing
+        if self.view is None or fetched.snapshot.version >= self.view.snapshot.version:
+            self.view = view_of(fetched.snapshot)
+        self.read_at = time.monotonic()
+
+    async def follow(self) -> None:
+        """Refresh on every change, and now and then without one, for ever."""
+        while True:
+            try:
+                await self.refresh()
+                wait_s = REFRESH_S
+            except StoreUnavailable:
+                self.missing = frozenset({"redis", "postgres"})
+                wait_s = RETRY_S
+            try:
+                await asyncio.wait_for(self._changed.wait(), wait_s)
+            except TimeoutError:
+                continue

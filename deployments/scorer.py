@@ -1,0 +1,208 @@
+"""One bundle from bytes to bytes: the request path, without Ray, FastAPI or stores.
+
+What it needs is passed in, so the graph, the tests and the in-process benchmark run the same
+code: `slots` and `predict` may be another process or this one.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bidding.batch import ScoreBatch
+from bidding.bundle import Odds
+from bidding.decision_ids import decision_id
+from bidding.errors import StoreUnavailable
+from bidding.evaluate import Evaluation, evaluate_bids
+from deployments import score_answer
+from deployments.estimates import Estimator, Posteriors
+from deployments.rules_view import RulesFeed, RulesView
+from deployments.score_answer import Versions
+from deployments.score_request import ScoreRequest, decode, to_bids
+from deployments.slot_source import SlotRead, SlotSource
+
+# What is kept back of a deadline for ranking and writing the answer.
+ANSWER_S = 0.002
+# The most of what is left that a store may use, so that the models get their turn.
+STORE_SHARE = 0.5
+CHANCE_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the models say of one batch: float32[N] or None without a model, and versions."""
+
+    ctr: NDArray[np.float32] | None
+    cvr: NDArray[np.float32] | None
+    versions: Versions
+
+
+NO_PREDICTION = Prediction(None, None, Versions(None, None))
+
+
+class Predict(Protocol):
+    """Scores one batch; may raise anything a remote call may."""
+
+    async def __call__(self, batch: ScoreBatch) -> Prediction: ...
+
+
+class Explain(Protocol):
+    """XGBoost's contributions of one batch by model and factor group, in log-odds."""
+
+    async def __call__(self, batch: ScoreBatch) -> dict[str, dict[str, NDArray[np.float64]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A decision with all that led to it, for the log and the metrics."""
+
+    decision_id: str
+    decided_at: datetime
+    request: ScoreRequest
+    read: SlotRead
+    evaluation: Evaluation
+    versions: Versions
+    degraded: tuple[str, ...]
+    took_s: float
+
+
+class Scorer:
+    """Decode, fetch, estimate, predict, evaluate, answer."""
+
+    def __init__(
+        self,
+        rules: RulesFeed,
+        slots: SlotSource,
+        predict: Predict,
+        explain: Explain,
+        estimator: Estimator,
+        *,
+        record: Callable[[Scored], None] = lambda _: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        chance: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._rules = rules
+        self._slots = slots
+        self._predict = predict
+        self._explain = explain
+        self._estimator = estimator
+        self._record = record
+        self._clock = clock
+        self._chance = chance
+
+    async def __call__(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
+        """The answer to one body that came at `at` (monotonic seconds), within its `tmax_ms`."""
+        request = decode(body)
+        until = at + request.tmax_ms / 1000.0 - ANSWER_S
+        view = self._view()
+        now = self._clock()
+        read = await self._read_slot(request, until)
+        bids = to_bids(request.bids, _brand_ids(request, view))
+        posteriors = self._estimator.posteriors(view, read.slot, bids.brand_ids)
+        batch = self._estimator.batch(request, request.at(now), view, read.slot, bids, posteriors)
+        prediction, scored = await self._ask_models(batch, until)
+        odds = _odds(posteriors, prediction)
+        evaluation = evaluate_bids(bids, read.slot.terms(), odds, view.rules, request.auction_type)
+        degraded = _degraded(read, scored, self._rules)
+        explained = await self._explained(request, batch, posteriors, evaluation, until)
+        decision = str(decision_id(now, self._chance(CHANCE_BYTES)))
+        answer = score_answer.encode(
+            decision, read.slot.slot_id, prediction.versions, degraded, evaluation, explained
+        )
+        self._record(
+            Scored(
+                decision,
+                now,
+                request,
+                read,
+                evaluation,
+                prediction.versions,
+                degraded,
+                time.monotonic() - at,
+            )
+        )
+        return answer
+
+    def _view(self) -> RulesView:
+        if self._rules.view is None:
+            raise StoreUnavailable("the rules were never read; try again in a moment")
+        return self._rules.view
+
+    async def _read_slot(self, request: ScoreRequest, until: float) -> SlotRead:
+        key = request.slot_key
+        slot = self._slots.cached(key)
+        if slot is not None:
+            return SlotRead(slot)
+        try:
+            async with asyncio.timeout((until - time.monotonic()) * STORE_SHARE):
+                return await self._slots.fetch(key)
+        except (TimeoutError, ConnectionError, StoreUnavailable):
+            return self._slots.last_known(key)
+
+    async def _ask_models(self, batch: ScoreBatch, until: float) -> tuple[Prediction, bool]:
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                return await self._predict(batch), True
+        except (TimeoutError, ConnectionError, StoreUnavailable):
+            return NO_PREDICTION, False
+
+    async def _explained(
+        self,
+        request: ScoreRequest,
+        batch: ScoreBatch,
+        posteriors: Posteriors,
+        evaluation: Evaluation,
+        until: float,
+    ) -> list[dict[str, object]] | None:
+        if not request.explain:
+            return None
+        contributions: dict[str, dict[str, NDArray[np.float64]]] = {}
+        try:
+            async with asyncio.timeout(max(until - time.monotonic(), 1.0)):
+                contributions = await self._explain(batch)
+        except (TimeoutError, ConnectionError, StoreUnavailable):
+            contributions = {}
+        return self._estimator.explanations(evaluation, posteriors, contributions)
+
+
+def _brand_ids(request: ScoreRequest, view: RulesView) -> list[int]:
+    known = view.brand_ids
+    return [
+        bid.brand_id if bid.brand_id is not None else known.get(bid.brand or "", 0)
+        for bid in request.bids
+    ]
+
+
+def _odds(posteriors: Posteriors, prediction: Prediction) -> Odds:
+    """Posterior means, and predicted / posterior as the quality (1 where no model answered)."""
+    return Odds(
+        ctr=posteriors.ctr,
+        cvr=posteriors.cvr,
+        ctr_quality=_quality(prediction.ctr, posteriors.ctr),
+        cvr_quality=_quality(prediction.cvr, posteriors.cvr),
+    )
+
+
+def _quality(
+    predicted: NDArray[np.float32] | None, posterior: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    if predicted is None:
+        return np.ones(len(posterior))
+    return predicted.astype(np.float64) / posterior
+
+
+def _degraded(read: SlotRead, scored: bool, rules: RulesFeed) -> tuple[str, ...]:
+    found = []
+    if read.degraded:
+        found.append("features")
+    if rules.stale:
+        found.append("rules")
+    if not scored:
+        found.append("scoring")
+    return tuple(found)

@@ -1,0 +1,146 @@
+"""The request path in process: no Ray, no stores, the models played by a function."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bidding.batch import ScoreBatch
+from bidding.bundle import Brand, RuleBook, Strategy
+from bidding.errors import StoreUnavailable, UnknownSlot
+from deployments.estimates import Estimator
+from deployments.rules_view import RulesFeed
+from deployments.score_answer import Versions
+from deployments.scorer import Prediction, Scorer
+from deployments.slot_source import SlotSource, default_slot
+from stores.feature_types import Counts, RulesFetched, RulesSnapshot, SlotKey, SlotsFetched
+
+BALANCED = Strategy(1, "Balanced", 1.0, 0)
+BRANDS = {number: Brand(number, 1) for number in (1, 2, 3)}
+SNAPSHOT = RulesSnapshot(
+    rules=RuleBook({1: BALANCED}, BRANDS, version=1),
+    brand_ids={"acme": 3},
+    brand_counts={3: Counts(10_000, 500, 50)},
+    priors={},
+)
+NEVER_S = 3_600.0
+
+
+class World:
+    """Stores and models that a test can break."""
+
+    def __init__(self) -> None:
+        self.stores_answer_s = 0.0
+        self.models_answer_s = 0.0
+        self.batches: list[ScoreBatch] = []
+        self.lift = 2.0
+        self.rules = RulesFeed(self.fetch_rules)
+        self.slots = SlotSource(self.fetch_slots)
+        self.scorer = Scorer(
+            self.rules, self.slots, self.predict, self.explain, Estimator.from_configs()
+        )
+
+    async def fetch_rules(self) -> RulesFetched:
+        return RulesFetched(SNAPSHOT)
+
+    async def fetch_slots(self, keys: list[SlotKey], deadline: float) -> SlotsFetched:
+        await asyncio.sleep(self.stores_answer_s)
+        known = {key: default_slot(key) for key in keys if key == 7}
+        return SlotsFetched(known, unknown=frozenset(keys) - frozenset(known))
+
+    async def predict(self, batch: ScoreBatch) -> Prediction:
+        await asyncio.sleep(self.models_answer_s)
+        self.batches.append(batch)
+        return Prediction(batch.ctr * self.lift, None, Versions("4", None))
+
+    async def explain(self, batch: ScoreBatch) -> dict[str, Any]:
+        raise StoreUnavailable("the explaining replica died")
+
+    async def ask(self, **changes: Any) -> dict[str, Any]:
+        bid = {"bid_id": "b1", "brand_id": 3, "pricing_model": "CPC", "amount": 0.5}
+        body = {"slot_id": 7, "bids": [bid]} | changes
+        answer = await self.scorer(json.dumps(body).encode(), [], time.monotonic())
+        return dict(json.loads(answer))
+
+
+@pytest.fixture
+async def world() -> World:
+    found = World()
+    await found.rules.refresh()
+    return found
+
+
+async def test_value_is_amount_times_rate_times_quality(world: World) -> None:
+    answer = await world.ask()
+    [result] = answer["results"]
+    assert result["quality_factor"] == pytest.approx(2.0, rel=1e-5)
+    assert result["vpi"] == pytest.approx(0.5 * result["ctr"] * result["quality_factor"])
+    assert answer["models"] == {"ctr": "4", "cvr": None}
+    assert answer["degraded"] == []
+    assert answer["winner"]["bid_id"] == "b1"
+
+
+async def test_ranked_bids_come_first_and_every_loser_has_a_reason(world: World) -> None:
+    bids = [
+        {"bid_id": "unknown", "brand": "nobody", "pricing_model": "CPC", "amount": 9},
+        {"bid_id": "low", "brand_id": 1, "pricing_model": "CPM", "amount": 1},
+        {"bid_id": "high", "brand": "acme", "pricing_model": "CPM", "amount": 2},
+    ]
+    results = (await world.ask(bids=bids))["results"]
+    found = [(r["bid_id"], r["rank"], r["reason"], r["reason_code"]) for r in results]
+    assert found == [
+        ("high", 1, None, 0),
+        ("low", 2, "OUTBID", 100),
+        ("unknown", None, "UNKNOWN_BRAND", 1),
+    ]
+
+
+async def test_a_slot_that_is_nowhere_is_refused(world: World) -> None:
+    with pytest.raises(UnknownSlot):
+        await world.ask(slot_id=8)
+
+
+async def test_a_late_model_costs_quality_but_not_the_answer(world: World) -> None:
+    world.models_answer_s = NEVER_S
+    started = time.monotonic()
+    answer = await world.ask(tmax_ms=50)
+    assert time.monotonic() - started < 1.0
+    assert answer["degraded"] == ["scoring"]
+    assert answer["models"] == {"ctr": None, "cvr": None}
+    assert answer["results"][0]["quality_factor"] == 1.0
+
+
+async def test_a_late_store_is_replaced_by_what_was_last_known(world: World) -> None:
+    await world.ask()
+    world.stores_answer_s = NEVER_S
+    world.slots.all_changed()
+    answer = await world.ask(tmax_ms=50)
+    assert answer["degraded"] == ["features"]
+    assert answer["winner"]["bid_id"] == "b1"
+
+
+async def test_a_slot_is_read_once_while_it_is_fresh(world: World) -> None:
+    await world.ask()
+    world.stores_answer_s = NEVER_S
+    assert (await world.ask())["degraded"] == []
+
+
+async def test_without_rules_the_answer_is_try_again() -> None:
+    with pytest.raises(StoreUnavailable):
+        await World().ask()
+
+
+async def test_the_posterior_in_the_matrix_is_the_rate_in_the_answer(world: World) -> None:
+    answer = await world.ask()
+    assert world.batches[0].ctr[0] == np.float32(answer["results"][0]["ctr"])
+
+
+async def test_explain_still_answers_when_the_contributions_cannot_be_had(world: World) -> None:
+    [result] = (await world.ask(explain=True))["results"]
+    product = 1.0
+    for factor in result["explain"]["factors"].values():
+        product *= factor
+    assert product == pytest.approx(result["vpi"], rel=1e-9)
