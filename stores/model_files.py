@@ -1,0 +1,184 @@
+"""A model as files: a UBJ booster, its encoder as JSON, golden rows, and what they must give.
+
+Nothing here is code (no pickle). `load` proves what it loads: sizes, contract, golden rows.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from bidding.batch import Float32s, ScoreBatch
+from bidding.encoder import Encoder
+from bidding.errors import ContractMismatch, ModelRefused
+
+BOOSTER = "model.ubj"
+ENCODER = "encoder.json"
+FACTS = "model.json"
+GOLDEN = "golden.npz"
+FILES = (BOOSTER, ENCODER, FACTS, GOLDEN)
+LARGEST_FILE = 200 * 1024 * 1024
+GOLDEN_TOLERANCE = 1e-4
+_FIELDS = ("shared", "segments", "segment_offsets", "rows", "row_bundle", "ctr", "cvr")
+_LEAST = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServingModel:
+    """`predicted = sigmoid(logit(posterior) + intercept + trees(context))`.
+
+    `intercept` recalibrates; `groups` maps factor groups to columns; `facts` is training's word.
+    """
+
+    name: str
+    version: str
+    booster: xgb.Booster
+    encoder: Encoder
+    contract_hash: str
+    rate: str
+    groups: Mapping[str, tuple[int, ...]]
+    intercept: float
+    facts: Mapping[str, Any]
+
+    def predict(self, batch: ScoreBatch, posterior: Float32s) -> Float32s:
+        """Probabilities, float32[N], of a batch whose posterior means are `posterior`."""
+        margin = self._margin(posterior)
+        matrix = self.encoder.transform(batch)
+        found: Float32s = self.booster.inplace_predict(
+            matrix, base_margin=margin, validate_features=False
+        )
+        return found
+
+    def contributions(
+        self, batch: ScoreBatch, posterior: Float32s
+    ) -> dict[str, NDArray[np.float64]]:
+        """What each factor group adds in log-odds, float64[N] a group."""
+        data = xgb.DMatrix(self.encoder.transform(batch), base_margin=self._margin(posterior))
+        each = self.booster.predict(data, pred_contribs=True, validate_features=False)
+        return {
+            group: each[:, list(columns)].sum(axis=1, dtype=np.float64)
+            for group, columns in self.groups.items()
+        }
+
+    def check_contract(self, contract_hash: str) -> None:
+        """Raises `ContractMismatch` when this installation fills another contract."""
+        if self.contract_hash != contract_hash:
+            raise ContractMismatch(
+                f"{self.name} {self.version} was trained for the feature contract "
+                f"{self.contract_hash[:12]}, this installation has {contract_hash[:12]}"
+            )
+
+    def warm_up(self) -> float:
+        """Score 100 rows a few times; the median in milliseconds."""
+        batch = _random_batch(self.encoder, 100)
+        times = []
+        for _ in range(7):
+            started = time.perf_counter()
+            self.predict(batch, batch.ctr)
+            times.append(time.perf_counter() - started)
+        return float(np.median(times)) * 1000.0
+
+    def _margin(self, posterior: Float32s) -> Float32s:
+        inside = np.clip(posterior, _LEAST, 1 - 1e-6)
+        margin: Float32s = (logit(inside) + self.intercept).astype(np.float32)
+        return margin
+
+
+def save(directory: Path, model: ServingModel, golden: ScoreBatch) -> None:
+    """Write a model's files; `golden` is a small batch whose predictions are kept with it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model.booster.save_model(directory / BOOSTER)
+    (directory / ENCODER).write_text(json.dumps(model.encoder.to_dict()))
+    facts = {
+        "contract_hash": model.contract_hash,
+        "rate": model.rate,
+        "intercept": model.intercept,
+        "groups": {group: list(columns) for group, columns in model.groups.items()},
+        "facts": dict(model.facts),
+    }
+    (directory / FACTS).write_text(json.dumps(facts, indent=1))
+    posterior = golden.ctr if model.rate == "ctr" else golden.cvr
+    arrays = {name: getattr(golden, name) for name in _FIELDS}
+    np.savez(directory / GOLDEN, expected=model.predict(golden, posterior), **arrays)
+
+
+def load(directory: Path, *, name: str, version: str) -> ServingModel:
+    """Load and prove a model. Raises `ModelRefused` with the reason."""
+    for file in FILES:
+        _check_size(directory / file)
+    try:
+        facts = json.loads((directory / FACTS).read_text())
+        model = ServingModel(
+            name=name,
+            version=version,
+            booster=_booster(directory / BOOSTER),
+            encoder=Encoder.from_dict(json.loads((directory / ENCODER).read_text())),
+            contract_hash=str(facts["contract_hash"]),
+            rate=str(facts["rate"]),
+            groups={str(g): tuple(map(int, c)) for g, c in facts["groups"].items()},
+            intercept=float(facts["intercept"]),
+            facts=dict(facts["facts"]),
+        )
+        _prove(model, directory / GOLDEN)
+    except (KeyError, TypeError, ValueError, IndexError, OSError, xgb.core.XGBoostError) as error:
+        kind = type(error).__name__
+        raise ModelRefused(f"the files can't be read: {kind}: {str(error)[:200]}") from error
+    return model
+
+
+def _check_size(path: Path) -> None:
+    if not path.is_file() or path.is_symlink():
+        raise ModelRefused(f"{path.name} is missing")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ModelRefused(f"{path.name} is larger than {LARGEST_FILE} bytes")
+
+
+def _booster(path: Path) -> xgb.Booster:
+    booster = xgb.Booster()
+    booster.load_model(path)
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+def _prove(model: ServingModel, golden_file: Path) -> None:
+    if model.booster.num_features() != len(model.encoder.names):
+        raise ModelRefused(
+            f"the booster takes {model.booster.num_features()} columns, the encoder makes "
+            f"{len(model.encoder.names)}"
+        )
+    with np.load(golden_file, allow_pickle=False) as arrays:
+        batch = ScoreBatch(**{field: arrays[field] for field in _FIELDS})
+        expected = arrays["expected"]
+    posterior = batch.ctr if model.rate == "ctr" else batch.cvr
+    found = model.predict(batch, posterior)
+    if not np.isfinite(found).all() or not np.isfinite(expected).all():
+        raise ModelRefused("golden rows give values that are not finite")
+    if not np.allclose(found, expected, rtol=1e-2, atol=GOLDEN_TOLERANCE):
+        raise ModelRefused("golden rows do not give what training saw")
+    anything = _random_batch(model.encoder, 256)
+    if not np.isfinite(model.predict(anything, anything.ctr)).all():
+        raise ModelRefused("some inputs give values that are not finite")
+
+
+def _random_batch(encoder: Encoder, rows: int) -> ScoreBatch:
+    """Reproducible nonsense in the right layout, with missing values among it."""
+    rng = np.random.default_rng(20_261_123)
+    shared = rng.uniform(0, 1000, (1, len(encoder.shared))).astype(np.float32)
+    per_bid = rng.uniform(0, 1000, (rows, len(encoder.per_bid))).astype(np.float32)
+    segments = rng.choice(encoder.vocabulary, 5) if len(encoder.vocabulary) else np.zeros(0)
+    return ScoreBatch(
+        shared=shared,
+        segments=segments.astype(np.int32),
+        segment_offsets=np.array([0, len(segments)], np.int32),
+        rows=per_bid,
+        row_bundle=np.zeros(rows, np.int32),
+        ctr=rng.uniform(1e-5, 0.5, rows).astype(np.float32),
+        cvr=rng.uniform(1e-5, 0.5, rows).astype(np.float32),
+    )
