@@ -4,7 +4,8 @@ EmbeddedError
 ├── PortTaken         a port of the block is in use; nothing was started
 ├── PartFailed        a part did not start; holds the end of its log
 ├── OtherSystem       this home already runs a system that differs from what was asked
-└── NotReady          a part does not answer yet (internal: turned into PartFailed at a deadline)
+└── NotReady          a part does not answer yet (becomes PartFailed at its deadline)
+    └── Gone          nothing even listens where it should
 """
 
 from pathlib import Path
@@ -20,6 +21,10 @@ class EmbeddedError(AdBidError):
 
 class NotReady(EmbeddedError):
     title = "Not ready yet"
+
+
+class Gone(NotReady):
+    title = "Gone"
 
 
 class OtherSystem(EmbeddedError):

@@ -1,8 +1,9 @@
 """The HAProxy that Ray Serve starts, made to listen where we say.
 
 Ray renders HAProxy's configuration itself. It binds the metrics and statistics pages on every
-interface, and turns HAProxy's own 503 ("no replica is up right now") into a 500. Ray accepts
-another binary, though: this one is a script that mends those lines and becomes HAProxy.
+interface, turns HAProxy's own 503 ("no replica is up right now") into a 500, and answers 404
+while the application is not deployed yet. Ray accepts another binary, though: this one is a
+script that mends those lines and becomes HAProxy.
 """
 
 import json
@@ -19,7 +20,9 @@ for word in "$@"; do
   if [ "$previous" = -f ] && [ -w "$word" ]; then
     sed -e 's/^\\( *bind \\)[*]\\{{0,1\\}}:/\\1127.0.0.1:/' \\
         -e 's/^\\( *bind \\)127[.]0[.]0[.]1:{port}$/\\1{host}:{port}/' \\
-        -e 's|^\\( *errorfile 50[234] \\).*|\\1{answer}|' "$word" > "$word.mended" &&
+        -e 's|^\\( *errorfile 50[234] \\).*|\\1{answer}|' \\
+        -e 's|^\\( *http-request\\) return status 404 .*|\\1 deny deny_status 503|' \\
+        "$word" > "$word.mended" &&
       mv "$word.mended" "$word"
   fi
   previous=$word
@@ -41,7 +44,7 @@ def haproxy_binary() -> Path | None:
 
 def write_wrapper(home: Home, binary: Path, host: str, port: int) -> Path:
     """Write the script; `host` is where the HTTP port listens, everything else is loopback."""
-    answer = home.run / "503.http"
+    answer = home.sockets / "503.http"  # a path without blanks, which HAProxy needs
     answer.write_text(_unavailable(), encoding="utf-8", newline="")
     script = home.run / "haproxy"
     text = _SCRIPT.format(binary=shlex.quote(str(binary)), host=host, port=port, answer=answer)

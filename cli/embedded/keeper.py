@@ -10,13 +10,14 @@ import psycopg
 
 from bidding.errors import AdBidError
 from cli.embedded.board import Board
-from cli.embedded.errors import NotReady, PartFailed
+from cli.embedded.errors import Gone, NotReady, PartFailed
 from cli.embedded.part import Part
 from cli.embedded.state import Pid
 
 _POLL_S = 0.2
 _CHECK_EVERY_S = 5.0
-_SILENT_CHECKS = 12  # a minute: a part that is slow, not dead, is left alone
+_SILENCE_LIMIT = 12  # checks, a minute: a part that is slow, not dead, is left alone
+_GONE_WEIGHT = 6  # a part that does not even listen is given two checks
 _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 30.0
 _STEADY_S = 60.0
@@ -114,10 +115,11 @@ class Keeper(threading.Thread):
             if self._needed() != seen and not self._can_outlive_needs():
                 return "what it needs was restarted"
             if time.monotonic() >= next_check:
-                silent = 0 if self._answers() else silent + 1
+                weight = self._silence()
+                silent = silent + weight if weight else 0
                 next_check = time.monotonic() + _CHECK_EVERY_S
-            if silent >= _SILENT_CHECKS and self.part.kill_when_silent:
-                return "did not answer for a minute"
+            if silent >= _SILENCE_LIMIT and self.part.kill_when_silent:
+                return "did not answer"
         return "the system stops"
 
     def _can_outlive_needs(self) -> bool:
@@ -131,14 +133,15 @@ class Keeper(threading.Thread):
             return True
         return False
 
-    def _answers(self) -> bool:
+    def _silence(self) -> int:
+        """How much one check speaks against the part; 0 when it answers."""
         try:
             self.part.check(self.process)
         except AdBidError as error:
             self.board.part(self.part.name, detail=_short(error))
-            return False
+            return _GONE_WEIGHT if isinstance(error, Gone) else 1
         self.board.part(self.part.name, detail="")
-        return True
+        return 0
 
     def _restart(self, reason: str) -> None:
         restarts = self.board.state.parts[self.part.name].restarts + 1

@@ -43,10 +43,19 @@ def run_here(settings: Settings, console: Console, on_up: Callable[[SystemState]
             lambda: not thread.is_alive() or supervisor.board.state.phase != "starting",
             console,
         )
-        while thread.is_alive():  # join() in slices, so that signals are handled
-            thread.join(0.5)
+        _wait(thread, supervisor, console)
         if failure:
             raise failure[0]
+
+
+def _wait(thread: threading.Thread, supervisor: Supervisor, console: Console) -> None:
+    """Wait in slices, so that this thread, the main one, can handle signals."""
+    told = False
+    while thread.is_alive():
+        thread.join(0.2)
+        if supervisor.stopping.is_set() and not told:
+            told = True
+            console.print("Stopping.")
 
 
 def _run(

@@ -1,11 +1,12 @@
 """The few HTTP questions the supervisor asks, without a proxy and without a client library."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from typing import Any
 
-from cli.embedded.errors import NotReady
+from cli.embedded.errors import Gone, NotReady
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -24,7 +25,22 @@ def ask(
     except urllib.error.HTTPError as error:
         return error.code, error.read()
     except (OSError, ValueError) as error:
-        raise NotReady(f"{url} does not answer: {error}") from error
+        refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+        kind = Gone if refused else NotReady
+        raise kind(f"{url} does not answer: {error}") from error
+
+
+def expect_listener(port: int, *, timeout_s: float = 3.0) -> None:
+    """Return when something accepts connections on 127.0.0.1:`port`.
+
+    Raises `Gone` where nothing listens there, `NotReady` where it takes too long.
+    """
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=timeout_s).close()
+    except ConnectionRefusedError as error:
+        raise Gone(f"nothing listens on port {port}") from error
+    except OSError as error:
+        raise NotReady(f"port {port} does not answer: {error}") from error
 
 
 def expect_ok(url: str, *, timeout_s: float = 3.0) -> bytes:

@@ -41,7 +41,7 @@ def follow(
 
 def _tell(state: SystemState | None, told: dict[str, str], console: Console) -> None:
     for name, part in (state.parts if state else {}).items():
-        if told.get(name) != part.phase and part.phase != "waiting":
+        if told.get(name) != part.phase and part.phase not in ("waiting", "stopped"):
             told[name] = part.phase
             console.print(_line(name, part), no_wrap=True, overflow="ellipsis")
 
@@ -56,7 +56,7 @@ def _screen(state: SystemState | None) -> Group:
 def _line(name: str, part: PartState) -> Text:
     text = Text(f"{name:<10}")
     text.append(f"{part.phase:<12}", style=_STYLES[part.phase])
-    if part.phase != "starting":
+    if part.phase not in ("starting", "stopped"):
         text.append(_detail(part))
     return text
 

@@ -22,6 +22,7 @@ SERVE_FLAGS = {
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # three misses until a dead HAProxy is replaced
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
     "RAY_worker_niceness": "0",
 }
@@ -73,6 +74,7 @@ class RayCluster:
     def start(self) -> subprocess.Popen[bytes]:
         temp = self.home.sockets / "ray"
         _keep_latest_session(temp)
+        shutil.rmtree(self.home.sockets / "haproxy", ignore_errors=True)
         workers = ",".join(map(str, ports.free_of(self.block.ray_workers)))
         inner = [f"--{option}={port}" for option, port in self.block.ray_inner.items()]
         command = [
@@ -126,6 +128,8 @@ class RayCluster:
         }
 
     def check(self, process: subprocess.Popen[bytes] | None) -> None:
+        """`ray start` outlives a raylet that ends itself, so the raylet is asked too."""
+        probe.expect_listener(self.block.ray_inner["node-manager-port"])
         probe.expect_ok(f"{self.dashboard_url}/api/version")
 
     def stop(self, process: subprocess.Popen[bytes] | None) -> None:
