@@ -1,7 +1,5 @@
 """The features deployment: reads slots and rules for every ingress, one round trip a call."""
 
-from ray import serve
-
 from bidding.errors import StoreUnavailable
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 from stores.features import FeatureStore
@@ -17,7 +15,6 @@ def open_feature_store(settings: Settings) -> FeatureStore:
     return FeatureStore(Postgres(settings.database_url), RedisCache(settings.redis_url))
 
 
-@serve.deployment
 class Features:
     """`stores.feature_types.Features` for the ingress replicas."""
 

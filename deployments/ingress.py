@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -24,8 +25,9 @@ from deployments.features import open_feature_store
 from deployments.gather import Gather
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import Versions
+from deployments.score_request import decode, to_bids
 from deployments.scorer import NO_PREDICTION, Prediction, Scorer
-from deployments.slot_source import SlotSource
+from deployments.slot_source import SlotSource, default_slot
 from stores.changes import EVERYTHING
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 from stores.settings import load_settings
@@ -36,10 +38,10 @@ LARGEST_CALL = 3_000
 # What a call to another replica may raise: it died, was overloaded, or the cluster hiccuped.
 REMOTE_ERRORS = (RayError, RayServeException, ConnectionError)
 SLOT_ENTITIES = {"slot", "partner", "performance"}
+_WARM_UP = b'{"slot_id":1,"bids":[{"bid_id":"-","brand_id":1,"pricing_model":"CPC","amount":1}]}'
 log = structlog.get_logger(__name__)
 
 
-@serve.deployment
 @serve.ingress()
 class Ingress:
     """HTTP in, HTTP out."""
@@ -54,12 +56,9 @@ class Ingress:
         self._rules = RulesFeed(self._fetch_rules)
         self._slots = SlotSource(self._fetch_slots)
         self._gather: Gather[ScoreBatch, Prediction] = Gather(self._score, max_weight=LARGEST_CALL)
+        self._estimator = Estimator.from_configs()
         self._scorer = Scorer(
-            self._rules,
-            self._slots,
-            self._predict,
-            self._explain,
-            Estimator.from_configs(),
+            self._rules, self._slots, self._predict, self._explain, self._estimator
         )
         self._versions = Versions(None, None)
 
@@ -76,12 +75,27 @@ class Ingress:
             asyncio.create_task(self._rules.follow()),
             asyncio.create_task(self._follow_changes()),
         ]
+        await self._warm_up()
         gc.collect()
         gc.freeze()
         yield
         for task in following:
             task.cancel()
         await self._watched.aclose()
+
+    async def _warm_up(self) -> None:
+        """Open the ways to the other replicas before the first client's deadline runs."""
+        slot = default_slot(1)
+        request = decode(_WARM_UP)
+        view = self._rules.view
+        if view is None:
+            return
+        bids = to_bids(request.bids, [0])
+        posteriors = self._estimator.posteriors(view, slot, bids.brand_ids)
+        batch = self._estimator.batch(request, datetime.now(UTC), view, slot, bids, posteriors)
+        with contextlib.suppress(StoreUnavailable):
+            await self._score([batch])
+        await self._fetch_slots([1], RULES_DEADLINE_S)
 
     async def _follow_changes(self) -> None:
         async for change in self._watched.watch_changes():

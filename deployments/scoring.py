@@ -21,7 +21,6 @@ from stores.settings import Settings, load_settings
 Prediction = tuple[NDArray[np.float32] | None, str | None]
 
 
-@serve.deployment
 class Scoring:
     """Answers matrices with probabilities. Holds the CTR and the CVR model."""
 

@@ -1,5 +1,7 @@
 """Binary blobs in Redis: the last good model, for replicas that start with MLflow down."""
 
+from typing import Any
+
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
@@ -19,10 +21,10 @@ class RedisBlobs:
     async def get(self, key: str) -> bytes | None:
         """The blob, `None` where there is none."""
         try:
-            blob: bytes | None = await self._client.get(key)
+            blob: Any = await self._client.get(key)
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis does not answer: {type(error).__name__}") from error
-        return blob
+        return None if blob is None else bytes(blob)
 
     async def put(self, key: str, blob: bytes) -> None:
         """Keep the blob, without expiry. Larger than 64 MiB is not kept."""
