@@ -1,12 +1,13 @@
 """The tables, as SQLAlchemy Core metadata: what migrations build and `alembic check` compares.
 
 Money is NUMERIC, rates are in [0, 1], times are timestamptz in UTC and end in `_at`.
-`decision` and `event` are partitioned by day; see `stores/partitions.py`. Facts (performance,
-training_row, decision, event) name slots and brands without a foreign key, whose check per row
-would halve the import; `stores/catalogue.py` deletes no row that facts name.
+`PARTITIONED_TABLES` are partitioned by day; see `stores/partitions.py`. Facts (performance,
+training_row, decision, event, outcome) name slots and brands without a foreign key, whose check
+per row would halve the import; `stores/catalogue.py` deletes no row that facts name.
 """
 
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import (
     BigInteger,
@@ -34,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 MAX_KEY_LENGTH = 200
-PARTITIONED_TABLES = ("decision", "event")
+PARTITIONED_TABLES = ("decision", "decision_bids", "event", "outcome")
 
 metadata = MetaData(
     naming_convention={
@@ -50,6 +51,8 @@ Moment = DateTime(timezone=True)
 Rate = Float(53)
 Price = Numeric(14, 6)
 Money = Numeric(20, 6)
+Revenue = Numeric(38, 9)  # billionths: a CPM price over 1,000 impressions is exact
+Value = Numeric()  # value per impression, prices as computed: no bound that a bid could break
 Code = String(collation="C")  # short keys that are compared and sorted, never read as prose
 
 
@@ -163,7 +166,7 @@ performance = Table(
     _count("impressions"),
     _count("clicks"),
     _count("conversions"),
-    Column("revenue", Money, nullable=False, server_default="0"),
+    Column("revenue", Revenue, nullable=False, server_default="0"),
     Column("prior_clicks", Rate, nullable=False, server_default="3"),
     Column("prior_imps", Rate, nullable=False, server_default="100"),
     CheckConstraint("conversions >= 0", "conversions"),
@@ -297,17 +300,35 @@ decision = Table(
     Column("auction", Text, nullable=False),
     Column("winner_bid_id", Text),
     Column("winner_brand_id", BigInteger),
-    Column("winner_vpi", Numeric(24, 12)),
+    Column("winner_vpi", Value),
+    Column("winner_pricing_model", SmallInteger),
+    Column("winner_creative_type", Text),
+    Column("winner_creative", Text),
+    Column("clearing_vpi", Value),
+    Column("clearing_amount", Value),
+    Column("floor", Value, nullable=False, server_default="0"),
+    Column("bid_count", Integer, nullable=False, server_default="0"),
     Column("models", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("degraded", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("bundle", JSONB, nullable=False),
-    Column("results", JSONB, nullable=False),
+    Column("results", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("propensity", Rate),
     _flag("simulated"),
     CheckConstraint("auction IN ('first_price', 'second_price')", "auction"),
     CheckConstraint("propensity > 0 AND propensity <= 1", "propensity"),
     Index(None, "decided_at"),
     Index(None, "slot_id", "decided_at"),
+    postgresql_partition_by="RANGE (decided_at)",
+)
+
+decision_bids = Table(
+    "decision_bids",
+    metadata,
+    Column("decision_id", Uuid, primary_key=True),
+    Column("decided_at", Moment, primary_key=True),
+    Column("brand_ids", ARRAY(BigInteger), nullable=False),
+    Column("reasons", ARRAY(SmallInteger), nullable=False),
+    Column("packed", LargeBinary, nullable=False),
     postgresql_partition_by="RANGE (decided_at)",
 )
 
@@ -321,18 +342,97 @@ event = Table(
     Column("bid_id", Text),
     Column("received_at", Moment, nullable=False, server_default=func.now()),
     Column("value", Money),
-    Column("slot_id", BigInteger, nullable=False),
-    Column("brand_id", BigInteger, nullable=False),
+    Column("revenue", Revenue, nullable=False, server_default="0"),
+    Column("slot_id", BigInteger),
+    Column("brand_id", BigInteger),
     Column("device_type", Text, nullable=False, server_default=""),
     Column("creative_type", Text, nullable=False, server_default=""),
     Column("flags", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     _flag("simulated"),
+    Column("batch_id", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("type IN ('impression', 'click', 'conversion')", "type"),
     CheckConstraint("value >= 0 AND value < 'Infinity'", "value"),
     CheckConstraint(f"length(event_id) BETWEEN 1 AND {MAX_KEY_LENGTH}", "event_id"),
-    Index(None, "received_at"),
+    CheckConstraint("(slot_id IS NULL) = (brand_id IS NULL)", "context"),
+    Index(None, "batch_id"),
     Index(None, "decision_id"),
     postgresql_partition_by="RANGE (occurred_at)",
+)
+
+event_key = Table(
+    "event_key",
+    metadata,
+    Column("event_id", Code, primary_key=True),
+    Column("received_at", Moment, nullable=False, server_default=func.now()),
+    Index(None, "received_at", postgresql_using="brin"),
+)
+
+event_batch = Table(
+    "event_batch",
+    metadata,
+    Column("batch_id", BigInteger, Identity(), primary_key=True),
+    Column("received_at", Moment, nullable=False, server_default=func.now()),
+    Column("events", Integer, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+)
+
+event_waiting = Table(
+    "event_waiting",
+    metadata,
+    Column("event_id", Code, primary_key=True),
+    Column("occurred_at", Moment, primary_key=True),
+    Column("since_at", Moment, nullable=False),
+    Column("retry_at", Moment, nullable=False),
+    Index(None, "retry_at"),
+)
+
+
+def _step(name: str) -> tuple[Column[str], Column[datetime], Column[Decimal]]:
+    """The first event of one type for a decision's bid."""
+    return (
+        Column(f"{name}_event_id", Code),
+        Column(f"{name}_at", Moment),
+        Column(f"{name}_revenue", Revenue, nullable=False, server_default="0"),
+    )
+
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("decision_id", Uuid, primary_key=True),
+    Column("bid_id", Code, primary_key=True),
+    Column("decided_at", Moment, primary_key=True),
+    Column("slot_id", BigInteger, nullable=False),
+    Column("brand_id", BigInteger, nullable=False),
+    Column("device_type", Text, nullable=False, server_default=""),
+    Column("creative_type", Text, nullable=False, server_default=""),
+    _flag("simulated"),
+    *_step("impression"),
+    *_step("click"),
+    *_step("conversion"),
+    postgresql_partition_by="RANGE (decided_at)",
+)
+
+keyless_count = Table(
+    "keyless_count",
+    metadata,
+    Column("slot_id", BigInteger, primary_key=True),
+    Column("brand_id", BigInteger, primary_key=True),
+    Column("device_type", Code, primary_key=True),
+    Column("creative_type", Code, primary_key=True),
+    Column("hour_at", Moment, primary_key=True),
+    _count("impressions"),
+    _count("clicks"),
+    _count("conversions"),
+    Column("revenue", Revenue, nullable=False, server_default="0"),
+)
+
+rollup_owed = Table(
+    "rollup_owed",
+    metadata,
+    Column("slot_id", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
 )
 
 api_key = Table(
