@@ -100,10 +100,10 @@ class Outcome:
     @property
     def counts(self) -> Counts:
         """What this outcome adds to its cell."""
-        counted = self.counted
-        revenue = sum((step.revenue for step in counted), _NOTHING)
-        reached = (int(len(counted) > step) for step in range(3))
-        return Counts(*reached, revenue)
+        steps = self.counted
+        revenue = sum((step.revenue for step in steps), _NOTHING)
+        impressions, clicks, conversions = (int(len(steps) > number) for number in range(3))
+        return Counts(impressions, clicks, conversions, revenue)
 
     @property
     def cell(self) -> Cell | None:
@@ -146,8 +146,14 @@ class Keyless:
 
     def after(self, resolved: Resolved) -> "Keyless":
         """The counts once this event has come."""
-        is_type = [resolved.event.type is type_ for type_ in _IN_ORDER]
-        return Keyless(self.seen + Counts(*map(int, is_type), resolved.revenue))
+        type_ = resolved.event.type
+        came = Counts(
+            impressions=int(type_ is EventType.IMPRESSION),
+            clicks=int(type_ is EventType.CLICK),
+            conversions=int(type_ is EventType.CONVERSION),
+            revenue=resolved.revenue,
+        )
+        return Keyless(self.seen + came)
 
 
 def hour_of(at: datetime) -> datetime:
