@@ -54,14 +54,23 @@ def installation(home: Home) -> Installation:
     bundled, account = _bundled(), _unprivileged_account()
     here = Installation(bundled / "bin", home.root / "postgres", account)
     elsewhere = _ELSEWHERE / home.id
-    moved = Installation(elsewhere / bundled.name / "bin", elsewhere / "data", account)
+    package = bundled.parent.name
+    moved = Installation(elsewhere / package / bundled.name / "bin", elsewhere / "data", account)
     if account is None or (here.data / "PG_VERSION").exists():
         return here
     if (moved.data / "PG_VERSION").exists() or not _can_reach(account, here):
         if not moved.binaries.exists():
-            shutil.copytree(bundled, moved.binaries.parent)
+            _copy(bundled, elsewhere / package)
         return moved
     return here
+
+
+def _copy(bundled: Path, package: Path) -> None:
+    """The binaries look for their libraries beside their package, so both are copied."""
+    libraries = bundled.parent.with_name(f"{bundled.parent.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, package.with_name(libraries.name), dirs_exist_ok=True)
+    shutil.copytree(bundled, package / bundled.name)
 
 
 def _bundled() -> Path:

@@ -60,6 +60,7 @@ def test_the_readme_bundle_comes_back_ranked_by_value(system: System) -> None:
     answer = score(
         slot_id=7,
         device_type="mobile",
+        tmax_ms=1000,
         bids=[
             a_bid(creative_type="banner"),
             a_bid(bid_id="b2", brand_id=1, pricing_model="CPM", amount=2.4),
