@@ -324,8 +324,8 @@ decision = Table(
 decision_bids = Table(
     "decision_bids",
     metadata,
-    Column("decision_id", Uuid, primary_key=True),
     Column("decided_at", Moment, primary_key=True),
+    Column("decision_id", Uuid, primary_key=True),
     Column("brand_ids", ARRAY(BigInteger), nullable=False),
     Column("reasons", ARRAY(SmallInteger), nullable=False),
     Column("packed", LargeBinary, nullable=False),

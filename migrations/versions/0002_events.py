@@ -158,12 +158,12 @@ def _extend_decision() -> None:
         op.add_column("decision", column)
     op.create_table(
         "decision_bids",
-        sa.Column("decision_id", sa.Uuid(), nullable=False),
         sa.Column("decided_at", MOMENT, nullable=False),
+        sa.Column("decision_id", sa.Uuid(), nullable=False),
         sa.Column("brand_ids", ARRAY(sa.BigInteger()), nullable=False),
         sa.Column("reasons", ARRAY(sa.SmallInteger()), nullable=False),
         sa.Column("packed", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("decision_id", "decided_at", name=op.f("pk_decision_bids")),
+        sa.PrimaryKeyConstraint("decided_at", "decision_id", name=op.f("pk_decision_bids")),
         postgresql_partition_by="RANGE (decided_at)",
     )
     # Packed numbers hardly shrink; trying costs more than writing them.
