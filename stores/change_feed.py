@@ -1,71 +1,119 @@
-"""The feed of changes: PostgreSQL's NOTIFY and a Redis channel, whichever delivers first."""
+"""The feed of changes: PostgreSQL's NOTIFY and a Redis channel, whichever delivers first.
+
+Each listener also asks its store for a sign of life every second. A store that gives none is
+left alone from then on (its breaker opens) before any request has had to find out.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import asyncpg
+from redis.asyncio.client import PubSub
+
 from bidding.errors import StoreUnavailable
 from stores.changes import EVERYTHING, POSTGRES_CHANNEL, REDIS_CHANNEL, Change, decode_change
-from stores.postgres import Postgres
+from stores.postgres import CONNECTION_ERRORS, Postgres
 from stores.redis_cache import REDIS_ERRORS, RedisCache
 
 RECONNECT_S = 0.5
+HEARTBEAT_S = 1.0
 _REMEMBERED = 10_000
+_VERSION = "SELECT version FROM engine_state"
+
+Queue = asyncio.Queue[Change]
 
 
 async def watch(postgres: Postgres, redis: RedisCache) -> AsyncIterator[Change]:
     """Every change once. After a lost connection, `*` says that anything may have changed."""
-    queue: asyncio.Queue[Change] = asyncio.Queue()
+    queue: Queue = asyncio.Queue()
     listeners = [
-        asyncio.create_task(_listen_postgres(postgres, queue)),
-        asyncio.create_task(_listen_redis(redis, queue)),
+        asyncio.create_task(_follow_postgres(postgres, queue)),
+        asyncio.create_task(_follow_redis(redis, queue)),
     ]
     seen: dict[Change, None] = {}
     try:
         while True:
             change = await queue.get()
-            if change.entity != EVERYTHING and change in seen:
+            if change in seen:
                 continue
-            seen[change] = None
+            if change.version:
+                seen[change] = None
             if len(seen) > _REMEMBERED:
                 del seen[next(iter(seen))]
             yield change
     finally:
         for listener in listeners:
             listener.cancel()
+        await asyncio.gather(*listeners, return_exceptions=True)
 
 
-async def _listen_postgres(postgres: Postgres, queue: asyncio.Queue[Change]) -> None:
+async def _follow_postgres(postgres: Postgres, queue: Queue) -> None:
     while True:
-        with contextlib.suppress(StoreUnavailable, OSError):
+        try:
             connection = await postgres.connect()
-            closed = asyncio.Event()
-            connection.add_termination_listener(lambda _, closed=closed: closed.set())
-            await connection.add_listener(
-                POSTGRES_CHANNEL, lambda _c, _p, _n, payload: _put(queue, str(payload))
-            )
-            queue.put_nowait(Change(EVERYTHING, 0, 0))
-            await closed.wait()
-        await asyncio.sleep(RECONNECT_S)
-
-
-async def _listen_redis(redis: RedisCache, queue: asyncio.Queue[Change]) -> None:
-    while True:
-        with contextlib.suppress(*REDIS_ERRORS):
-            subscriber = redis.subscriber()
             try:
-                await subscriber.subscribe(REDIS_CHANNEL)
-                queue.put_nowait(Change(EVERYTHING, 0, 0))
-                async for message in subscriber.listen():
-                    if message["type"] == "message":
-                        _put(queue, message["data"])
+                await _hear_postgres(connection, queue)
             finally:
-                with contextlib.suppress(*REDIS_ERRORS):
-                    await subscriber.aclose()  # type: ignore[no-untyped-call]
+                connection.terminate()
+        except (StoreUnavailable, *CONNECTION_ERRORS):
+            postgres.breaker.open()
         await asyncio.sleep(RECONNECT_S)
 
 
-def _put(queue: asyncio.Queue[Change], payload: str | bytes) -> None:
+async def _hear_postgres(connection: "asyncpg.Connection[asyncpg.Record]", queue: Queue) -> None:
+    """Listens until the connection fails; `*` where a version passed without a message."""
+    newest = 0
+
+    def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        nonlocal newest
+        change = _put(queue, str(payload))
+        newest = max(newest, change.version if change else 0)
+
+    await connection.add_listener(POSTGRES_CHANNEL, hear)
+    newest = reached = await _version(connection)
+    queue.put_nowait(Change(EVERYTHING, 0, 0))
+    while True:
+        await asyncio.sleep(HEARTBEAT_S)
+        if reached > newest:  # a version is seen an instant before its message: it got a beat
+            newest = reached
+            queue.put_nowait(Change(EVERYTHING, 0, 0))
+        reached = await _version(connection)
+
+
+async def _version(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    async with asyncio.timeout(HEARTBEAT_S):
+        return int(await connection.fetchval(_VERSION) or 0)
+
+
+async def _follow_redis(redis: RedisCache, queue: Queue) -> None:
+    while True:
+        subscriber = redis.subscriber()
+        try:
+            await _hear_redis(redis, subscriber, queue)
+        except (StoreUnavailable, *REDIS_ERRORS):
+            redis.breaker.open()
+        finally:
+            with contextlib.suppress(*REDIS_ERRORS):
+                await subscriber.aclose()  # type: ignore[no-untyped-call]
+        await asyncio.sleep(RECONNECT_S)
+
+
+async def _hear_redis(redis: RedisCache, subscriber: PubSub, queue: Queue) -> None:
+    """Listens until the connection fails."""
+    async with asyncio.timeout(HEARTBEAT_S):
+        await subscriber.subscribe(REDIS_CHANNEL)
+    queue.put_nowait(Change(EVERYTHING, 0, 0))
+    while True:
+        message = await subscriber.get_message(timeout=HEARTBEAT_S)
+        if message is None:
+            await redis.ping()
+        elif message["type"] == "message":
+            _put(queue, message["data"])
+
+
+def _put(queue: Queue, payload: str | bytes) -> Change | None:
     change = decode_change(payload)
     if change is not None:
         queue.put_nowait(change)
+    return change

@@ -8,7 +8,6 @@ open.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from typing import TypeVar
 
 from bidding.bundle import AuctionRules
 from bidding.errors import StoreUnavailable
@@ -16,13 +15,23 @@ from stores.change_feed import watch
 from stores.changes import Change
 from stores.feature_documents import is_unknown, read_rules, read_slot, unknown_document
 from stores.feature_queries import SlotRows, query_rules, query_slots
-from stores.feature_types import RulesFetched, SlotFeatures, SlotKey, SlotsFetched
+from stores.feature_types import (
+    RulesFetched,
+    RulesSnapshot,
+    SlotFeatures,
+    SlotKey,
+    SlotsFetched,
+)
 from stores.postgres import Postgres
 from stores.redis_cache import RULES_KEY, UNKNOWN_ID, Document, RedisCache, slot_key
+from stores.schema import MAX_KEY_LENGTH
 
 SLOT_TTL_S = 300
 UNKNOWN_TTL_S = 10
-Answer = TypeVar("Answer")
+# Redis gets at most half of a deadline, and never longer than this: PostgreSQL may have to answer.
+REDIS_SHARE = 0.5
+REDIS_LIMIT_S = 0.25
+LARGEST_ID = 2**63 - 1
 # A slot, `None` for "there is no such slot".
 Found = dict[SlotKey, SlotFeatures | None]
 
@@ -37,6 +46,7 @@ class FeatureStore:
         self._redis = redis
         self._auction = auction or AuctionRules()
         self._asked: dict[SlotKey, asyncio.Task[Found]] = {}
+        self._rules: asyncio.Task[RulesSnapshot] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
     def down(self) -> frozenset[str]:
@@ -49,26 +59,27 @@ class FeatureStore:
 
         Raises `StoreUnavailable` when no store could answer for any of the keys.
         """
-        wanted = list(dict.fromkeys(keys))
+        asked = list(dict.fromkeys(keys))
+        found: Found = {key: None for key in asked if not _can_name_a_slot(key)}
+        wanted = [key for key in asked if key not in found]
         until = time.monotonic() + deadline
         missing = set(self.down())
-        found: Found = {}
         try:
-            found = await self._cached(wanted, deadline)
+            found |= await self._cached(wanted, _redis_budget(deadline))
         except StoreUnavailable:
             missing.add("redis")
         misses = [key for key in wanted if key not in found]
         if misses:
-            try:
-                found |= await _within(self._stored(misses), until - time.monotonic())
-            except StoreUnavailable:
+            stored = await self._stored(misses, until - time.monotonic())
+            found |= stored
+            if len(stored) < len(misses):
                 missing.add("postgres")
-        if not found and wanted:
+        if asked and not found:
             raise StoreUnavailable("neither Redis nor PostgreSQL answers for these slots")
         return SlotsFetched(
             slots={key: slot for key, slot in found.items() if slot is not None},
             unknown=frozenset(key for key, slot in found.items() if slot is None),
-            unanswered=frozenset(key for key in wanted if key not in found),
+            unanswered=frozenset(key for key in asked if key not in found),
             missing=frozenset(missing),
         )
 
@@ -77,17 +88,13 @@ class FeatureStore:
         until = time.monotonic() + deadline
         missing = set(self.down())
         try:
-            cached = await self._redis.read(RULES_KEY, deadline)
+            cached = await self._redis.read(RULES_KEY, _redis_budget(deadline))
             snapshot = None if cached is None else read_rules(cached, self._auction)
         except StoreUnavailable:
             missing.add("redis")
             snapshot = None
         if snapshot is None:
-            version, body = await _within(query_rules(self._postgres), until - time.monotonic())
-            snapshot = read_rules(body, self._auction)
-            self._later(self._redis.write({RULES_KEY: Document(version, SLOT_TTL_S, body)}))
-        if snapshot is None:
-            raise StoreUnavailable("the rules can't be read")
+            snapshot = await self._stored_rules(until - time.monotonic())
         return RulesFetched(snapshot, frozenset(missing))
 
     def watch_changes(self) -> AsyncIterator[Change]:
@@ -103,32 +110,40 @@ class FeatureStore:
     async def _cached(self, keys: list[SlotKey], budget_s: float) -> Found:
         ids = [key for key in keys if isinstance(key, int)]
         names = [key for key in keys if isinstance(key, str)]
+        if not keys:
+            return {}
         by_id, by_name = await self._redis.read_slots(ids, names, budget_s)
         found: Found = {}
-        bodies: dict[SlotKey, bytes | None] = dict(zip(ids, by_id, strict=True))
-        bodies |= dict(zip(names, by_name, strict=True))
-        for key, body in bodies.items():
+        asked: list[SlotKey] = [*ids, *names]
+        for key, body in zip(asked, [*by_id, *by_name], strict=True):
             if body is None:
                 continue
             if body == UNKNOWN_ID or is_unknown(body):
                 found[key] = None
                 continue
             slot = read_slot(body)
-            if slot is not None:
+            if slot is not None and key in (slot.slot_id, slot.external_key):
                 found[key] = slot
         return found
 
-    async def _stored(self, keys: list[SlotKey]) -> Found:
-        """From PostgreSQL; a key that is being asked for already is waited for, not asked again."""
+    async def _stored(self, keys: list[SlotKey], seconds: float) -> Found:
+        """From PostgreSQL, as far as it answers in time.
+
+        A key that is being asked for already is waited for, not asked again; a query goes on
+        when its caller's time is up, so that the next one finds its answer in Redis.
+        """
         new = [key for key in keys if key not in self._asked]
         if new:
             task = asyncio.create_task(self._query(new))
             self._asked |= dict.fromkeys(new, task)
             task.add_done_callback(lambda _: self._answered(new))
+        queries = {self._asked[key] for key in keys}
+        done, _ = await asyncio.wait(queries, timeout=max(seconds, 0.0))
         found: Found = {}
-        for asked in {self._asked[key] for key in keys}:
-            found |= await asyncio.shield(asked)
-        return {key: found[key] for key in keys}
+        for query in done:
+            if not query.cancelled() and query.exception() is None:
+                found |= query.result()
+        return {key: found[key] for key in keys if key in found}
 
     def _answered(self, keys: list[SlotKey]) -> None:
         for key in keys:
@@ -147,6 +162,30 @@ class FeatureStore:
             found[key] = None if body is None else read_slot(body)
         self._later(self._write_back(rows, ids, names))
         return found
+
+    async def _stored_rules(self, seconds: float) -> RulesSnapshot:
+        """From PostgreSQL; concurrent callers share one query."""
+        if self._rules is None:
+            self._rules = asyncio.create_task(self._query_rules())
+            self._rules.add_done_callback(self._rules_answered)
+        query = self._rules
+        done, _ = await asyncio.wait({query}, timeout=max(seconds, 0.0))
+        if not done:
+            raise StoreUnavailable("PostgreSQL did not answer in time")
+        return query.result()
+
+    def _rules_answered(self, task: asyncio.Task[RulesSnapshot]) -> None:
+        self._rules = None
+        if not task.cancelled():
+            task.exception()
+
+    async def _query_rules(self) -> RulesSnapshot:
+        version, body = await query_rules(self._postgres)
+        snapshot = read_rules(body, self._auction)
+        if snapshot is None:
+            raise StoreUnavailable("the rules can't be read")
+        self._later(self._redis.write({RULES_KEY: Document(version, SLOT_TTL_S, body)}))
+        return snapshot
 
     async def _write_back(self, rows: SlotRows, ids: list[int], names: list[str]) -> None:
         documents = {
@@ -178,9 +217,13 @@ async def _quietly(work: Awaitable[None]) -> None:
         return
 
 
-async def _within(work: Awaitable[Answer], seconds: float) -> Answer:
-    try:
-        async with asyncio.timeout(max(seconds, 0.0)):
-            return await work
-    except TimeoutError as error:
-        raise StoreUnavailable("PostgreSQL did not answer in time") from error
+def _redis_budget(deadline: float) -> float:
+    return min(deadline * REDIS_SHARE, REDIS_LIMIT_S)
+
+
+def _can_name_a_slot(key: SlotKey) -> bool:
+    """False for what no row can hold, so that it reaches neither store."""
+    if isinstance(key, int):
+        return 0 < key <= LARGEST_ID
+    lone_surrogate = any("\ud800" <= letter <= "\udfff" for letter in key)
+    return 0 < len(key) <= MAX_KEY_LENGTH and "\0" not in key and not lone_surrogate

@@ -20,6 +20,7 @@ from stores.breaker import Breaker
 
 RULES_KEY = "rules:snapshot"
 UNKNOWN_ID = b"0"
+PING_TIMEOUT_S = 1.0
 REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 
 # A shorter budget that runs out says more about the caller than about Redis.
@@ -135,8 +136,9 @@ class RedisCache:
         return self._client.pubsub(ignore_subscribe_messages=True)
 
     async def ping(self) -> None:
+        """Answers when Redis does, however busy this process is meanwhile."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(PING_TIMEOUT_S):
                 await self._client.get("ping")
         except REDIS_ERRORS as error:
             raise _unavailable(error) from error
