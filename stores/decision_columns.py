@@ -22,7 +22,8 @@ _NOTHING = b""
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    """`floats` holds a column each: 8 n bytes, 8 when all are the same, none when all are NaN.
+    """`firsts` holds the first number of each float column, `varying` the whole of those columns
+    that `varies` marks: the others say the same of every bid.
 
     `creative_of` numbers each bid's label in `creative_types`; it is empty where one is for all.
     """
@@ -33,7 +34,9 @@ class _Packed(msgspec.Struct, array_like=True):
     creative_of: bytes
     pricing_models: bytes
     ranks: bytes
-    floats: list[bytes]
+    firsts: bytes
+    varies: list[int]
+    varying: bytes
     floor: float
     paused: bool
     partner_paused: bool
@@ -75,21 +78,26 @@ def pack(evaluation: Evaluation, slot: SlotTerms, creative_types: Sequence[str])
     `creative_types` has one label a bid.
     """
     bids, odds = evaluation.bids, evaluation.odds
-    columns = (
-        bids.amounts,
-        bids.aov,
-        bids.min_vpi,
-        bids.max_vpi,
-        odds.ctr,
-        odds.cvr,
-        odds.ctr_quality,
-        odds.cvr_quality,
-        evaluation.vpi,
-        evaluation.multiplier,
-        evaluation.quality_exponent,
-        evaluation.min_vpi,
-        evaluation.max_vpi,
+    floats = np.array(
+        (
+            bids.amounts,
+            bids.aov,
+            bids.min_vpi,
+            bids.max_vpi,
+            odds.ctr,
+            odds.cvr,
+            odds.ctr_quality,
+            odds.cvr_quality,
+            evaluation.vpi,
+            evaluation.multiplier,
+            evaluation.quality_exponent,
+            evaluation.min_vpi,
+            evaluation.max_vpi,
+        ),
+        _FLOAT,
     )
+    bits = floats.view(np.int64)  # NaN is like NaN
+    varies = np.flatnonzero((bits != bits[:, :1]).any(axis=1))
     labels = {label: number for number, label in enumerate(dict.fromkeys(creative_types))}
     return _encoder.encode(
         _Packed(
@@ -99,7 +107,9 @@ def pack(evaluation: Evaluation, slot: SlotTerms, creative_types: Sequence[str])
             _pack_labels(labels, creative_types),
             bids.pricing_models.tobytes(),
             evaluation.rank.astype(_SMALL).tobytes(),
-            [_pack_floats(column) for column in columns],
+            floats[:, 0].tobytes(),
+            varies.tolist(),
+            floats[varies].tobytes(),
             slot.floor,
             slot.paused,
             slot.partner_paused,
@@ -114,7 +124,8 @@ def unpack(
     """The inverse of `pack`. Raises `msgspec.DecodeError` on bytes of another making."""
     kept = _decoder.decode(packed)
     size = len(kept.bid_ids)
-    floats = [_unpack_floats(column, size) for column in kept.floats]
+    floats = np.frombuffer(kept.firsts, _FLOAT)[:, np.newaxis].repeat(size, axis=1)
+    floats[kept.varies] = np.frombuffer(kept.varying, _FLOAT).reshape(-1, size)
     amounts, aov, min_vpi, max_vpi, ctr, cvr, ctr_quality, cvr_quality = floats[:8]
     vpi, multiplier, exponent, min_used, max_used = floats[8:]
     return LoggedBids(
@@ -157,23 +168,3 @@ def _unpack_labels(kept: _Packed, size: int) -> list[str]:
     if not kept.creative_of:
         return labels * size
     return [labels[number] for number in np.frombuffer(kept.creative_of, _SMALL).tolist()]
-
-
-def _pack_floats(column: Floats) -> bytes:
-    """Most columns vary and are told so by their ends; the others are looked at in full."""
-    if not len(column):
-        return _NOTHING
-    first, last = column[0], column[-1]
-    if first == last:
-        if (column == first).all():
-            return column[:1].astype(_FLOAT, copy=False).tobytes()
-    elif first != first and np.isnan(column).all():
-        return _NOTHING
-    return column.astype(_FLOAT, copy=False).tobytes()
-
-
-def _unpack_floats(column: bytes, size: int) -> Floats:
-    if not column:
-        return np.full(size, np.nan)
-    found = np.frombuffer(column, _FLOAT)
-    return found if len(found) == size else np.full(size, found[0])
