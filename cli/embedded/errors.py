@@ -3,6 +3,7 @@
 EmbeddedError
 ├── PortTaken         a port of the block is in use; nothing was started
 ├── PartFailed        a part did not start; holds the end of its log
+│   └── TooSlow       it did not answer within its time
 ├── OtherSystem       this home already runs a system that differs from what was asked
 └── NotReady          a part does not answer yet (becomes PartFailed at its deadline)
     └── Gone          nothing even listens where it should
@@ -53,6 +54,10 @@ class PartFailed(EmbeddedError):
         tail = f"\n--- the end of {log} ---\n{tail_of(log)}" if log else ""
         super().__init__(f"{part}: {why}{tail}")
         self.part = part
+
+
+class TooSlow(PartFailed):
+    """A part that did not answer within its time: another attempt would take as long."""
 
 
 def tail_of(log: Path, lines: int = _TAIL_LINES) -> str:

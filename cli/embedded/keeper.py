@@ -10,7 +10,7 @@ import psycopg
 
 from bidding.errors import AdBidError
 from cli.embedded.board import Board
-from cli.embedded.errors import Gone, NotReady, PartFailed
+from cli.embedded.errors import Gone, NotReady, PartFailed, TooSlow
 from cli.embedded.part import Part
 from cli.embedded.state import Pid
 
@@ -104,7 +104,7 @@ class Keeper(threading.Thread):
             raise PartFailed(self.part.name, f"exited with {code}", self.part.log)
         if time.monotonic() > deadline:
             why = f"no answer after {self.part.ready_within_s:.0f} s ({_short(error)})"
-            raise PartFailed(self.part.name, why, self.part.log)
+            raise TooSlow(self.part.name, why, self.part.log)
 
     def _watch(self, seen: list[int]) -> str:
         """Block while the part is well. Returns why it is not, or why that no longer matters."""

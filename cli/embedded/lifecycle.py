@@ -75,7 +75,7 @@ def run_detached(settings: Settings, console: Console) -> SystemState:
     home = Home(settings.home)
     home.create()
     log = home.log("supervisor")
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "cli.main", "up"],
             stdin=subprocess.DEVNULL,

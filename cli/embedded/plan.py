@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from cli.embedded import ports
@@ -18,9 +17,20 @@ from cli.embedded.ray_cluster import RayCluster
 from cli.embedded.redis import Redis
 from cli.embedded.schema import Schema
 from cli.embedded.serve_app import ServeApp
-from stores.settings import Settings
+from stores.settings import PROJECT_ROOT, Settings
 
 _LOOPBACK = "127.0.0.1"
+_ASK_TIMEOUT_S = 20.0
+_ASK_GCS = """
+import sys
+from ray._private import ray_constants as names
+from ray._raylet import GcsClient
+print(
+    GcsClient(address=sys.argv[1])
+    .internal_kv_get(names.DASHBOARD_ADDRESS.encode(), namespace=names.KV_NAMESPACE_DASHBOARD)
+    .decode()
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,28 +158,25 @@ def sibling_database(url: str, name: str) -> str:
 
 
 def dashboard_of(ray_address: str) -> str:
-    """The dashboard's URL of a cluster that is already there, asked in a short-lived process."""
+    """The dashboard's URL of a cluster that is already there.
+
+    Asks its GCS in a short-lived process, so that this one need not import Ray. Raises
+    `EmbeddedError` where there is no answer.
+    """
     if ray_address.startswith("http"):
         return ray_address.rstrip("/")
-    question = (
-        "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); "
-        "print('dashboard=' + ray.worker.get_dashboard_url())"
-    )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", question, ray_address],
+            [sys.executable, "-c", _ASK_GCS, ray_address],
             capture_output=True,
             text=True,
-            timeout=60,
-            check=False,
-            cwd=Path.home(),
+            timeout=_ASK_TIMEOUT_S,
+            check=True,
+            cwd=PROJECT_ROOT,
         )
-    except subprocess.TimeoutExpired:
-        done = subprocess.CompletedProcess([], 1, "", "")
-    for line in done.stdout.splitlines():
-        if line.startswith("dashboard="):
-            return "http://" + line.removeprefix("dashboard=")
-    raise EmbeddedError(
-        f"the Ray cluster at RAY_ADDRESS={ray_address} does not tell where its dashboard is; "
-        "check the address, or set ADBID_RAY_DASHBOARD_URL=http://host:8265."
-    )
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        raise EmbeddedError(
+            f"the Ray cluster at RAY_ADDRESS={ray_address} does not tell where its dashboard is; "
+            "check the address, or set ADBID_RAY_DASHBOARD_URL=http://host:8265."
+        ) from error
+    return f"http://{done.stdout.strip()}"

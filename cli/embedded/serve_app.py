@@ -72,7 +72,12 @@ class ServeApp:
         return config
 
     def check(self, process: "subprocess.Popen[bytes] | None") -> None:
-        applications = probe.expect_json(self.dashboard_url + _API)["applications"]
+        answer = probe.expect_json(self.dashboard_url + _API)
+        applications = answer["applications"]
+        port = (answer.get("http_options") or {}).get("port", self.port)
+        if port != self.port:
+            why = f"Serve on this cluster listens on port {port}; set ADBID_PORT={port}"
+            raise PartFailed("serve", why)
         for name, application in applications.items():
             if application["status"] in ("DEPLOY_FAILED", "UNHEALTHY"):
                 raise PartFailed("serve", f"{name}: {application['message']}", self.log)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from cli.embedded import ports, processes
 from cli.embedded.board import Board
-from cli.embedded.errors import EmbeddedError, OtherSystem, PartFailed
+from cli.embedded.errors import EmbeddedError, OtherSystem, PartFailed, TooSlow
 from cli.embedded.home import Home
 from cli.embedded.keeper import Keeper
 from cli.embedded.mlflow_server import MlflowServer
@@ -98,8 +98,9 @@ class Supervisor:
 
     def _check_first_start(self) -> None:
         for keeper in self.keepers:
-            if keeper.failures >= _ATTEMPTS and not keeper.ready.is_set():
-                error = keeper.error
+            error = keeper.error
+            hopeless = keeper.failures >= _ATTEMPTS or isinstance(error, TooSlow)
+            if hopeless and not keeper.ready.is_set():
                 raise (
                     error
                     if isinstance(error, EmbeddedError)
