@@ -1,0 +1,106 @@
+"""What was imported: one row of `import_source` a file, known by its content."""
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from stores.importing.rows import Reject
+
+_LOCK = 6_071_723_116
+_BLOCK = 1 << 20
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import did. `notes` counts what was mended or merged, `rejected` what was not taken.
+
+    `already` is True when the same content was imported before and nothing was changed.
+    """
+
+    kind: str
+    path: str
+    rows: int = 0
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    rejects_file: str | None = None
+    already: bool = False
+    performance_rows: int = 0
+
+
+def fingerprint(path: Path) -> str:
+    """The file's SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def seen(connection: psycopg.Connection, sha256: str) -> bool:
+    """Whether this content was imported; takes the lock that keeps imports one at a time."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    row = connection.execute("SELECT 1 FROM import_source WHERE sha256 = %s", (sha256,)).fetchone()
+    return row is not None
+
+
+def open_source(
+    connection: psycopg.Connection, sha256: str, report: Report, options: dict[str, Any]
+) -> int:
+    """A row for this file, whose counts `close_source` fills in; answers its id."""
+    row = connection.execute(
+        "INSERT INTO import_source (sha256, path_name, kind, options)"
+        " VALUES (%s, %s, %s, %s) RETURNING id",
+        (sha256, Path(report.path).name, report.kind, Jsonb(options)),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def close_source(connection: psycopg.Connection, source_id: int, report: Report) -> None:
+    """Write down what the import did."""
+    connection.execute(
+        "UPDATE import_source SET rows = %s, accepted = %s, rejected = %s WHERE id = %s",
+        (report.rows, report.accepted, Jsonb(dict(report.rejected)), source_id),
+    )
+
+
+class RejectFile:
+    """Lines that were not taken, as CSV: line, kind, reason. Made with the first one."""
+
+    def __init__(self, path: Path, report: Report) -> None:
+        self._path = path
+        self._report = report
+        self._file: Any = None
+
+    def write(self, rejects: Iterable[Reject]) -> None:
+        """Append, and count by kind."""
+        for reject in rejects:
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("w", newline="", encoding="utf-8")
+                self._report.rejects_file = str(self._path)
+                csv.writer(self._file).writerow(("line", "kind", "reason"))
+            csv.writer(self._file).writerow((reject.line, reject.kind, reject.reason))
+            self._report.rejected[reject.kind] += 1
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+@contextmanager
+def reject_file(path: Path, report: Report) -> Iterator[RejectFile]:
+    """A reject file that is closed whatever happens."""
+    file = RejectFile(path, report)
+    try:
+        yield file
+    finally:
+        file.close()

@@ -1,0 +1,190 @@
+"""Imports on a real PostgreSQL: nothing lost, nothing counted twice."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import psycopg
+import pytest
+
+from bidding.errors import InvalidRequest
+from stores.importing.import_ipinyou import IpinyouOptions, import_ipinyou
+from stores.importing.import_performance import PerformanceOptions, import_performance
+from stores.importing.mapping import Mapping, load_mapping
+from stores.importing.rows import WrongHeader
+from stores.importing.source import Report
+from stores.settings import PROJECT_ROOT
+from tests.ipinyou_log import write_log
+
+WEEK = date(2026, 11, 16)
+REPORT = "day,place,camp,shown,clicked,bought,value\n"
+
+
+def mapping(**changes: object) -> Mapping:
+    columns = {
+        "slot": "place",
+        "brand": "camp",
+        "impressions": "shown",
+        "clicks": "clicked",
+        "conversions": "bought",
+        "revenue": "value",
+    }
+    fields = {"name": "test", "columns": columns, "when": {"at": "day"}, "missing_keys": ["", "?"]}
+    return Mapping.model_validate(fields | changes)
+
+
+def quiet(_: int) -> None:
+    return
+
+
+def totals(url: str) -> tuple[int, ...]:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT sum(impressions), sum(clicks), sum(conversions) FROM performance"
+        ).fetchone()
+        pairs = connection.execute(
+            "SELECT sum(impressions), sum(clicks), sum(conversions) FROM pair_total"
+        ).fetchone()
+    assert row == pairs
+    return tuple(int(value or 0) for value in row or ())
+
+
+def import_log(url: str, path: Path, weight: float = 1.0) -> Report:
+    options = IpinyouOptions(weight, WEEK, path.with_suffix(".rejects"))
+    return import_ipinyou(url, path, options, quiet)
+
+
+def import_report(url: str, path: Path, found: Mapping | None = None) -> Report:
+    options = PerformanceOptions(found or mapping(), path.with_suffix(".rejects"))
+    return import_performance(url, path, options, quiet)
+
+
+def test_a_log_keeps_its_totals_whatever_the_weight(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    before = totals(empty_postgres_url)
+    path = write_log(tmp_path / "log.csv.gz", 1_000, seed=5)
+    clicks = int((pl.read_csv(path)["click"] == 1).sum())
+    report = import_log(empty_postgres_url, path, weight=84.38)
+    impressions, clicked, _ = (
+        now - then for now, then in zip(totals(empty_postgres_url), before, strict=True)
+    )
+    assert (report.rows, report.accepted, sum(report.rejected.values())) == (1_000, 1_000, 0)
+    assert clicked == clicks
+    assert impressions == clicks + round(84.38 * (1_000 - clicks))
+
+
+def test_the_same_log_again_changes_nothing(empty_postgres_url: str, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "log.csv.gz", 200, seed=6)
+    import_log(empty_postgres_url, path)
+    before = totals(empty_postgres_url)
+    assert import_log(empty_postgres_url, path).already
+    assert totals(empty_postgres_url) == before
+
+
+def test_an_overlapping_log_adds_only_its_new_rows(empty_postgres_url: str, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "all.csv.gz", 300, seed=7)
+    part = tmp_path / "part.csv"
+    pl.read_csv(path, infer_schema=False).head(100).write_csv(part)
+    import_log(empty_postgres_url, part)
+    before = totals(empty_postgres_url)
+    report = import_log(empty_postgres_url, path)
+    assert report.accepted == 200
+    assert report.notes["rows that were there already"] == 100
+    assert totals(empty_postgres_url)[0] == before[0] + 200
+
+
+def test_bad_lines_of_a_log_are_counted_by_kind_with_their_line(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    frame = pl.read_csv(write_log(tmp_path / "log.csv.gz", 10, seed=8), infer_schema=False)
+    frame[1, "payprice"] = "-5"
+    frame[3, "hour"] = "25"
+    frame[5, "click"] = "maybe"
+    path = tmp_path / "bad.csv"
+    frame.write_csv(path)
+    report = import_log(empty_postgres_url, path)
+    assert report.accepted == 7
+    assert dict(report.rejected) == {"negative price": 1, "unknown value": 1, "unparsable": 1}
+    lines = path.with_suffix(".rejects").read_text().splitlines()[1:]
+    assert [line.split(",")[0] for line in lines] == ["3", "5", "7"]
+
+
+def test_a_wrong_header_is_refused_naming_what_is_missing(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("click,weekday\n1,2\n")
+    with pytest.raises(WrongHeader, match="slotid") as refused:
+        import_log(empty_postgres_url, path)
+    assert "bidid" in {problem.path for problem in refused.value.problems}
+
+
+def test_a_report_says_what_it_did_with_every_kind_of_row(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.csv"
+    path.write_text(
+        REPORT
+        + "2026-11-01,top,a,100,10,1,5.5\n"
+        + "2026-11-01,top,a,50,5,0,0\n"
+        + "2026-11-01,?,a,10,1,0,0\n"
+        + "2026-11-01,top,a,0,0,0,0\n"
+        + "2026-11-01,top,b,10,11,0,0\n"
+        + "2026-11-01,top,b,10,1,2,0\n"
+        + "2026-11-01,top,b,many,1,0,0\n"
+        + "yesterday,top,b,10,1,0,0\n"
+        + "2026-11-01,top,b,10,1,0,-3\n"
+        + "2026-11-01,top,b,10\n"
+    )
+    before = totals(empty_postgres_url)
+    report = import_report(empty_postgres_url, path)
+    after = totals(empty_postgres_url)
+    assert (report.rows, report.accepted) == (10, 4)
+    assert dict(report.rejected) == {
+        "clicks > impressions": 1,
+        "conversions > clicks": 1,
+        "unparsable": 2,
+        "negative": 1,
+        "wrong number of columns": 1,
+    }
+    assert dict(report.notes) == {
+        "without a slot, kept as 'unknown'": 1,
+        "kept with no impressions": 1,
+        "added to a row with the same keys": 2,
+    }
+    assert [now - then for now, then in zip(after, before, strict=True)] == [160, 16, 1]
+
+
+def test_a_parquet_report_is_the_same_as_its_csv(empty_postgres_url: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"day": ["2026-11-02"], "place": ["p"], "camp": ["c"], "shown": [7], "clicked": [2],
+         "bought": [1], "value": [1.5]}
+    )  # fmt: skip
+    path = tmp_path / "report.parquet"
+    frame.write_parquet(path)
+    before = totals(empty_postgres_url)
+    assert import_report(empty_postgres_url, path).accepted == 1
+    after = totals(empty_postgres_url)
+    assert [now - then for now, then in zip(after, before, strict=True)] == [7, 2, 1]
+
+
+def test_the_shipped_mapping_reads_its_report(empty_postgres_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "campaigns.csv"
+    path.write_text(
+        "month,day,campaign_number,user_engagement,banner,placement,displays,cost,clicks,revenue,"
+        "post_click_conversions,post_click_sales_amount\n"
+        "April,1,camp 1,High,160 x 600,abc,400,0.6,20,3,2,90.5\n"
+        "April,1,camp 1,High,160 x 600,#N/A,400,0.6,1,3,2,90.5\n"
+    )
+    found = load_mapping(PROJECT_ROOT / "configs/imports/display_campaigns.yaml")
+    report = import_report(empty_postgres_url, path, found)
+    assert (report.accepted, dict(report.rejected)) == (1, {"conversions > clicks": 1})
+
+
+def test_a_mapping_with_a_misspelt_field_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    path.write_text("name: x\ncolumns: {slott: place}\nwhen: {at: day}\n")
+    with pytest.raises(InvalidRequest) as refused:
+        load_mapping(path)
+    assert "columns.slott" in {problem.path for problem in refused.value.problems}
