@@ -47,20 +47,16 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureContract:
-    """Ordered features. `shared` are alike for all bids of a bundle, `per_bid` are not."""
+    """Ordered features, and the columns they make.
+
+    `shared` are the columns of `ScoreBatch.shared`, alike for all bids of a bundle; `per_bid`
+    those of `ScoreBatch.rows`.
+    """
 
     features: tuple[Feature, ...]
     hash: str
-
-    @property
-    def shared(self) -> tuple[str, ...]:
-        """Columns of `ScoreBatch.shared`, in order."""
-        return tuple(f.name for f in self.features if _is_column(f) and f.source in _SHARED)
-
-    @property
-    def per_bid(self) -> tuple[str, ...]:
-        """Columns of `ScoreBatch.rows`, in order."""
-        return tuple(f.name for f in self.features if _is_column(f) and f.source not in _SHARED)
+    shared: tuple[str, ...]
+    per_bid: tuple[str, ...]
 
     def feature(self, name: str) -> Feature:
         """The feature of that name. Raises `KeyError`."""
@@ -84,7 +80,13 @@ def contract_of(document: Mapping[str, Any]) -> FeatureContract:
         raise ValueError("features: a name is used twice")
     canonical = [(feature.name, feature.type, feature.source) for feature in features]
     digest = hashlib.sha256(json.dumps(canonical).encode()).hexdigest()
-    return FeatureContract(features, digest)
+    columns = [feature for feature in features if feature.type is not FeatureType.MULTI_HOT]
+    return FeatureContract(
+        features,
+        digest,
+        shared=tuple(feature.name for feature in columns if feature.source in _SHARED),
+        per_bid=tuple(feature.name for feature in columns if feature.source not in _SHARED),
+    )
 
 
 def code(text: str) -> int:
@@ -98,7 +100,3 @@ def codes(texts: Sequence[str]) -> Int32s:
     """The codes of several texts, int32[n]."""
     known = {text: code(text) for text in set(texts)}
     return np.array([known[text] for text in texts], np.int32)
-
-
-def _is_column(feature: Feature) -> bool:
-    return feature.type is not FeatureType.MULTI_HOT

@@ -9,6 +9,7 @@ Training and serving call the same function.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, logit
 
 from bidding.pricing import Floats
@@ -67,6 +68,15 @@ class Posterior:
     def mean(self) -> Floats:
         """The posterior mean, in (0, 1)."""
         return np.clip(self.alpha / (self.alpha + self.beta), _LEAST_RATE, 1 - _LEAST_RATE)
+
+    def take(self, rows: NDArray[np.intp]) -> "Posterior":
+        """The pairs of these rows."""
+        return Posterior(
+            self.alpha.take(rows),
+            self.beta.take(rows),
+            self.slot_mean.take(rows),
+            self.brand_mean.take(rows),
+        )
 
     def interval(self, share: float = 0.95) -> tuple[Floats, Floats]:
         """The ends of the central interval that holds `share` of the posterior."""

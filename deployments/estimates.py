@@ -1,5 +1,6 @@
 """From slot, brands and request to posteriors and the matrix; and from contributions to words."""
 
+from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -26,14 +27,35 @@ ByGroup = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Posteriors:
-    """Both rates of each bid of a bundle, n rows; `ctr`, `cvr` are the means."""
+    """Both rates of n pairs: `ctr`, `cvr` are the means, the posteriors hold the rest."""
 
     ctr_posterior: Posterior
     cvr_posterior: Posterior
     ctr: Floats
     cvr: Floats
 
+    def take(self, rows: NDArray[np.intp]) -> "Posteriors":
+        """The pairs of these rows."""
+        return Posteriors(
+            self.ctr_posterior.take(rows),
+            self.cvr_posterior.take(rows),
+            self.ctr.take(rows),
+            self.cvr.take(rows),
+        )
 
+
+@dataclass(frozen=True, slots=True)
+class _SlotTable:
+    """The posteriors of one slot with every brand, and what they were worked out from."""
+
+    view: RulesView
+    slot: SlotFeatures
+    posteriors: Posteriors
+
+
+# Brands of a catalogue whose posteriors are worked out ahead, and pairs kept: about 200 MB.
+LARGEST_TABLE = 5_000
+KEPT_PAIRS = 2_000_000
 _cached_code = lru_cache(maxsize=100_000)(code)
 
 
@@ -43,6 +65,7 @@ class Estimator:
     def __init__(self, contract: FeatureContract, shrinkage: Shrinkage) -> None:
         self._contract = contract
         self._shrinkage = shrinkage
+        self._tables: OrderedDict[int, _SlotTable] = OrderedDict()
 
     @classmethod
     def from_configs(cls) -> "Estimator":
@@ -52,7 +75,29 @@ class Estimator:
     def posteriors(
         self, view: RulesView, slot: SlotFeatures, brand_ids: NDArray[np.int64]
     ) -> Posteriors:
-        """The posterior CTR and CVR of each bid's brand on this slot."""
+        """The posterior CTR and CVR of each bid's brand on this slot.
+
+        Worked out once for all brands of a catalogue that is not too large, and kept while
+        neither slot nor rules change: a warm bundle only picks its rows.
+        """
+        if len(view.rules.brand_ids) > LARGEST_TABLE:
+            return self._work_out(view, slot, brand_ids)
+        return self._table(view, slot).take(view.rows_of(brand_ids))
+
+    def _table(self, view: RulesView, slot: SlotFeatures) -> Posteriors:
+        held = self._tables.get(slot.slot_id)
+        if held is not None and held.view is view and held.slot is slot:
+            self._tables.move_to_end(slot.slot_id)
+            return held.posteriors
+        posteriors = self._work_out(view, slot, view.rules.brand_ids)
+        self._tables[slot.slot_id] = _SlotTable(view, slot, posteriors)
+        while len(self._tables) * len(view.rules.brand_ids) > KEPT_PAIRS:
+            self._tables.popitem(last=False)
+        return posteriors
+
+    def _work_out(
+        self, view: RulesView, slot: SlotFeatures, brand_ids: NDArray[np.int64]
+    ) -> Posteriors:
         pairs = slot.pairs.decayed_of(brand_ids)
         brands = view.counts_of(brand_ids)
         d = slot.decayed
