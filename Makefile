@@ -22,8 +22,8 @@ endif
 
 # The dashboard is built where there is one.
 DASHBOARD := $(if $(wildcard frontend/package.json),frontend/dist/.built)
-DASHBOARD_SOURCES = $(shell find frontend -type f -not -path '*/node_modules/*' \
-	-not -path 'frontend/dist/*' -not -name '*.tsbuildinfo')
+DASHBOARD_SOURCES := $(if $(DASHBOARD),$(shell find frontend -type f -not -path '*/node_modules/*' \
+	-not -path 'frontend/dist/*' -not -name '*.tsbuildinfo'))
 PNPM := .tools/pnpm/node_modules/.bin/pnpm
 WITH_NODE := PATH="$(CURDIR)/.tools/bin:$$PATH" CI=1
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bidding.bundle import AuctionType, Bids, Odds, SlotTerms
 from bidding.evaluate import Evaluation, LoggedBundle
@@ -118,9 +118,7 @@ def pack(evaluation: Evaluation, slot: SlotTerms, creative_types: Sequence[str])
     )
 
 
-def unpack(
-    packed: bytes, slot_id: int, brand_ids: Sequence[int], reasons: Sequence[int]
-) -> LoggedBids:
+def unpack(packed: bytes, slot_id: int, brand_ids: ArrayLike, reasons: ArrayLike) -> LoggedBids:
     """The inverse of `pack`. Raises `msgspec.DecodeError` on bytes of another making."""
     kept = _decoder.decode(packed)
     size = len(kept.bid_ids)

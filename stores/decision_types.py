@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from bidding.auction import NoWinner
 from bidding.bundle import AuctionType, SlotTerms
@@ -42,6 +43,7 @@ ROW_COLUMNS = (
 )
 BIDS_COLUMNS = ("decided_at", "decision_id", "brand_ids", "reasons", "packed")
 Row = tuple[Any, ...]
+"""A row of `decision`, in the order of `ROW_COLUMNS`."""
 _NO_WINNER: Row = (None,) * 8
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
@@ -71,6 +73,17 @@ class Decision:
     @property
     def decided_at(self) -> datetime:
         return decided_at(self.decision_id)
+
+
+@dataclass(frozen=True, slots=True)
+class BidsRow:
+    """A row of `decision_bids`: int64[n] and int16[n] to search by, the rest packed."""
+
+    decided_at: datetime
+    decision_id: UUID
+    brand_ids: NDArray[np.int64]
+    reasons: NDArray[np.int16]
+    packed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +161,7 @@ class DecisionReader(Protocol):
 class DecisionWriter(Protocol):
     """Where the log's background task writes."""
 
-    async def record(self, rows: Sequence[Row], bids: Sequence[Row]) -> None:
+    async def record(self, rows: Sequence[Row], bids: Sequence[BidsRow]) -> None:
         """Write rows of both tables, all or none.
 
         Raises `StoreUnavailable`, after which it is not known whether they were written, and
@@ -187,15 +200,15 @@ def row_of(decision: Decision) -> Row:
     )
 
 
-def bids_row_of(decision: Decision) -> Row:
-    """The row of `decision_bids`, in the order of `BIDS_COLUMNS`."""
+def bids_row_of(decision: Decision) -> BidsRow:
+    """The row of `decision_bids`."""
     evaluation = decision.evaluation
-    return (
-        decision.decided_at,
-        decision.decision_id,
-        evaluation.bids.brand_ids.tolist(),
-        evaluation.reason.tolist(),
-        pack(evaluation, decision.slot, decision.creative_types),
+    return BidsRow(
+        decided_at=decision.decided_at,
+        decision_id=decision.decision_id,
+        brand_ids=evaluation.bids.brand_ids,
+        reasons=evaluation.reason,
+        packed=pack(evaluation, decision.slot, decision.creative_types),
     )
 
 

@@ -5,7 +5,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,12 @@ import asyncpg
 from bidding.decision_ids import decided_at
 from bidding.events import DecisionTerms, ServedBid
 from bidding.pricing import PricingModel
+from stores.copy_rows import HEADER, TRAILER, encode_bids
 from stores.decision_columns import LoggedBids, unpack
 from stores.decision_types import (
     BIDS_COLUMNS,
     ROW_COLUMNS,
+    BidsRow,
     LoggedDecision,
     Row,
     RowRefused,
@@ -83,7 +85,7 @@ class PostgresDecisions:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def record(self, rows: Sequence[Row], bids: Sequence[Row]) -> None:
+    async def record(self, rows: Sequence[Row], bids: Sequence[BidsRow]) -> None:
         """Write rows of both tables, all or none; see `DecisionWriter`.
 
         A crash of the server may lose the last half second of the log: events that matter
@@ -91,8 +93,12 @@ class PostgresDecisions:
         """
         async with self._postgres.transaction() as connection:
             await connection.execute("SET LOCAL synchronous_commit = off")
-            await _copy(connection, "decision", rows, ROW_COLUMNS)
-            await _copy(connection, "decision_bids", bids, BIDS_COLUMNS)
+            try:
+                await _copy(connection, rows, bids)
+            except CONNECTION_ERRORS:
+                raise
+            except (asyncpg.PostgresError, ValueError, TypeError, OverflowError) as error:
+                raise RowRefused(type(error).__name__) from error
 
     async def known(self, rows: Sequence[Row]) -> set[UUID]:
         """Which of these rows are there already."""
@@ -117,15 +123,28 @@ class PostgresDecisions:
 
         `simulated` leaves out the others; `None` takes both.
         """
+        pages = [min(PAGE, limit - start) for start in range(0, limit, PAGE)]
         before: tuple[datetime, UUID] = (_FAR, _LAST_ID)
-        while limit > 0:
-            size = min(limit, PAGE)
-            async with self._postgres.transaction() as connection:
-                rows = await connection.fetch(_RECENT, *before, size, simulated)
-            if rows:
-                before = (rows[-1]["decided_at"], rows[-1]["decision_id"])
-                yield [logged_of(dict(row)) for row in rows]
-            limit = limit - size if len(rows) == size else 0
+        ahead = asyncio.create_task(self._page(before, pages[0], simulated)) if pages else None
+        try:
+            for number, size in enumerate(pages, start=1):
+                rows = await ahead if ahead is not None else []
+                ahead = None
+                if len(rows) == size and number < len(pages):
+                    # the server reads the next page while the caller works on this one
+                    before = (rows[-1]["decided_at"], rows[-1]["decision_id"])
+                    ahead = asyncio.create_task(self._page(before, pages[number], simulated))
+                if rows:
+                    yield [logged_of(dict(row)) for row in rows]
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+
+    async def _page(
+        self, before: tuple[datetime, UUID], size: int, simulated: bool | None
+    ) -> list[asyncpg.Record]:
+        async with self._postgres.transaction() as connection:
+            return await connection.fetch(_RECENT, *before, size, simulated)
 
 
 def search_query(search: Search) -> tuple[str, list[Any]]:
@@ -243,22 +262,28 @@ def served_others(logged: LoggedBids, names: Collection[str]) -> dict[str, Serve
     }
 
 
-async def _copy(
-    connection: "Connection", table: str, rows: Sequence[Row], columns: Sequence[str]
-) -> None:
-    if not rows:
-        return
-    try:
-        await connection.copy_records_to_table(table, records=_sliced(rows), columns=columns)
-    except CONNECTION_ERRORS:
-        raise
-    except (asyncpg.PostgresError, ValueError, TypeError, OverflowError) as error:
-        raise RowRefused(f"{table}: {type(error).__name__}") from error
+async def _copy(connection: "Connection", rows: Sequence[Row], bids: Sequence[BidsRow]) -> None:
+    if rows:
+        await connection.copy_records_to_table(
+            "decision", records=_sliced(rows), columns=ROW_COLUMNS
+        )
+    if bids:
+        await connection.copy_to_table(
+            "decision_bids", source=_encoded(bids), columns=BIDS_COLUMNS, format="binary"
+        )
 
 
-async def _sliced(rows: Iterable[Row]) -> AsyncIterator[Row]:
-    """Encoding hundreds of rows at once would hold up the requests of the same event loop."""
+# Encoding hundreds of rows at a stretch would hold up the requests of the same event loop.
+async def _sliced(rows: Sequence[Row]) -> AsyncIterator[Row]:
     for number, row in enumerate(rows, start=1):
         yield row
         if number % _SLICE == 0:
             await asyncio.sleep(0)
+
+
+async def _encoded(bids: Sequence[BidsRow]) -> AsyncIterator[bytes]:
+    yield HEADER
+    for start in range(0, len(bids), _SLICE):
+        yield encode_bids(bids[start : start + _SLICE])
+        await asyncio.sleep(0)
+    yield TRAILER

@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from bidding.decision_ids import decided_at
 from bidding.errors import StoreUnavailable
 from bidding.events import DecisionTerms, ServedBid
 from stores.decision_types import (
-    BIDS_COLUMNS,
     ROW_COLUMNS,
+    BidsRow,
     LoggedDecision,
     Row,
     RowRefused,
@@ -27,11 +28,11 @@ class MemoryDecisions:
         self.down = False
         self.refuses: set[UUID] = set()
 
-    async def record(self, rows: Sequence[Row], bids: Sequence[Row]) -> None:
+    async def record(self, rows: Sequence[Row], bids: Sequence[BidsRow]) -> None:
         self._check()
         if any(row[0] in self.refuses or row[0] in self._decisions for row in rows):
             raise RowRefused("refused")
-        packed = {row[1]: dict(zip(BIDS_COLUMNS, row, strict=True)) for row in bids}
+        packed = {row.decision_id: _columns_of(row) for row in bids}
         for row in rows:
             columns = dict(zip(ROW_COLUMNS, row, strict=True))
             self._decisions[row[0]] = logged_of(columns | packed.get(row[0], {}))
@@ -88,6 +89,10 @@ class MemoryDecisions:
     def _check(self) -> None:
         if self.down:
             raise StoreUnavailable("PostgreSQL does not answer: down")
+
+
+def _columns_of(row: BidsRow) -> dict[str, Any]:
+    return {"brand_ids": row.brand_ids, "reasons": row.reasons, "packed": row.packed}
 
 
 def _matches(decision: LoggedDecision, search: Search) -> bool:

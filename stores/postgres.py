@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -22,8 +22,8 @@ CONNECTION_ERRORS = (
 )
 _SESSION = {"application_name": "adbid", "timezone": "UTC", "jit": "off"}
 
-if TYPE_CHECKING:
-    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+# in quotes, as asyncpg's class can't be subscripted when it runs
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 class Postgres:
@@ -54,6 +54,8 @@ class Postgres:
         try:
             async with asyncio.timeout(self._timeout_s), self._connection() as connection:
                 rows = await connection.fetch(query, *arguments)
+        except ValueError:  # an argument that no column can hold, which asyncpg calls interface
+            raise
         except CONNECTION_ERRORS as error:
             self.breaker.failed()
             raise unavailable(error) from error
@@ -63,7 +65,7 @@ class Postgres:
         return rows
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["Connection"]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction; an error inside rolls it back, and errors of SQL pass through."""
         self.breaker.check()
         try:
@@ -73,6 +75,8 @@ class Postgres:
                 connection.transaction(),
             ):
                 yield connection
+        except ValueError:
+            raise
         except CONNECTION_ERRORS as error:
             self.breaker.failed()
             raise unavailable(error) from error
@@ -97,7 +101,7 @@ class Postgres:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator["Connection"]:
+    async def _connection(self) -> AsyncIterator[Connection]:
         pool = await self._opened()
         connection = await pool.acquire()
         try:

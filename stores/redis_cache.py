@@ -120,7 +120,8 @@ class RedisCache:
         """Remembers which slot an external key names; id 0 says that it names none."""
         pipeline = self._client.pipeline(transaction=False)
         for external_key, slot_id in ids.items():
-            pipeline.set(external_slot_key(external_key), slot_id, ex=ttl_s)
+            # "names none", from a slow reader, must not hide a slot that was made since
+            pipeline.set(external_slot_key(external_key), slot_id, ex=ttl_s, nx=slot_id == 0)
         if ids:
             await self._within(self._timeout_s, pipeline.execute)
 

@@ -82,20 +82,22 @@ class Keeper(threading.Thread):
         self.process = self.part.start()
         if self.process:
             self.board.part(self.part.name, pid=Pid.of(self.process.pid))
-        self._await_answer(started + self.part.ready_within_s)
+        self._await_answer(started)
         self.incarnation += 1
         took = round(time.monotonic() - started, 1)
         self.board.part(self.part.name, phase="running", took_s=took, detail="")
         self.ready.set()
 
-    def _await_answer(self, deadline: float) -> None:
+    def _await_answer(self, started: float) -> None:
+        """Ask ten times a second at first, once a second after ten: each question costs CPU."""
+        deadline = started + self.part.ready_within_s
         while not self.stopping.is_set():
             try:
                 return self.part.check(self.process)
             except NotReady as error:
                 self._check_worth_waiting(error, deadline)
                 self.board.part(self.part.name, detail=_short(error))
-            self.stopping.wait(_POLL_S)
+            self.stopping.wait(min(1.0, 0.1 + (time.monotonic() - started) / 10))
         raise NotReady("the system stops")
 
     def _check_worth_waiting(self, error: NotReady, deadline: float) -> None:
@@ -112,8 +114,10 @@ class Keeper(threading.Thread):
         while not self.stopping.wait(_POLL_S):
             if self.process and (code := self.process.poll()) is not None:
                 return f"exited with {code}"
-            if self._needed() != seen and not self._can_outlive_needs():
-                return "what it needs was restarted"
+            if self._needed() != seen:
+                if self._lost_with_its_needs():
+                    return "what it needs was restarted"
+                seen = self._needed()
             if time.monotonic() >= next_check:
                 weight = self._silence()
                 silent = silent + weight if weight else 0
@@ -122,11 +126,10 @@ class Keeper(threading.Thread):
                 return "did not answer"
         return "the system stops"
 
-    def _can_outlive_needs(self) -> bool:
-        """A process reconnects to a restarted store; only work done inside Ray is lost with it."""
-        return self.process is not None or not self._lost_its_host()
-
-    def _lost_its_host(self) -> bool:
+    def _lost_with_its_needs(self) -> bool:
+        """A process reconnects to a restarted store; what runs inside Ray is lost with Ray."""
+        if self.process is not None:
+            return False
         try:
             self.part.check(None)
         except AdBidError:

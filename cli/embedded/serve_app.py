@@ -72,6 +72,7 @@ class ServeApp:
         return config
 
     def check(self, process: "subprocess.Popen[bytes] | None") -> None:
+        """The whole application runs, and its health check answers."""
         answer = probe.expect_json(self.dashboard_url + _API)
         applications = answer["applications"]
         port = (answer.get("http_options") or {}).get("port", self.port)

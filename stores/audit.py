@@ -1,0 +1,100 @@
+"""The audit log: who wrote what, when and why. Appended in the transaction of the write."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+
+from bidding.errors import NotFound
+from stores.postgres import Connection, Postgres
+from stores.records import LARGEST_ID, AuditRecord
+
+_INSERT = """
+    INSERT INTO audit_log (actor, entity, entity_id, action, before, after, reason, reverts_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
+"""
+_PAGE = """
+    SELECT * FROM audit_log
+    WHERE ($1::text IS NULL OR entity = $1) AND ($2::text IS NULL OR entity_id = $2)
+        AND ($3::bigint IS NULL OR id < $3)
+    ORDER BY id DESC LIMIT $4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes, and why if they say so."""
+
+    actor: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One write: `before` is None for a created row, `after` for a deleted one."""
+
+    author: Author
+    entity: str
+    entity_id: str
+    action: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reverts_id: int | None = None
+
+
+async def record_audit(connection: Connection, entry: AuditEntry) -> int:
+    """Appends an entry in the caller's transaction; answers its id."""
+    return int(
+        await connection.fetchval(
+            _INSERT,
+            entry.author.actor,
+            entry.entity,
+            entry.entity_id,
+            entry.action,
+            _json(entry.before),
+            _json(entry.after),
+            entry.author.reason,
+            entry.reverts_id,
+        )
+    )
+
+
+async def fetch_audit_entry(connection: Connection, audit_id: int) -> AuditRecord:
+    """The entry. Raises `NotFound`."""
+    row = None
+    if 0 < audit_id <= LARGEST_ID:
+        row = await connection.fetchrow("SELECT * FROM audit_log WHERE id = $1", audit_id)
+    if row is None:
+        raise NotFound(f"there is no audit entry {audit_id}")
+    return _record(row)
+
+
+class AuditLog:
+    """Reads the log, newest first."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def fetch_page(
+        self,
+        *,
+        entity: str | None = None,
+        entity_id: str | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[AuditRecord]:
+        """Entries older than `before_id`, at most `limit`; filtered where asked."""
+        rows = await self._postgres.fetch(_PAGE, entity, entity_id, before_id, limit)
+        return [_record(row) for row in rows]
+
+
+def _record(row: asyncpg.Record) -> AuditRecord:
+    fields = dict(row)
+    for name in ("before", "after"):
+        fields[name] = None if fields[name] is None else orjson.loads(fields[name])
+    return AuditRecord(**fields)
+
+
+def _json(fields: dict[str, Any] | None) -> str | None:
+    return None if fields is None else orjson.dumps(fields).decode()
