@@ -6,6 +6,8 @@ AdBidError
 ├── NotFound                404
 ├── Conflict                409
 ├── PreconditionFailed      412
+├── PreconditionMissing     428
+├── TooManyAttempts         429
 ├── TooLarge                413
 ├── Unauthorized            401
 ├── Forbidden               403
@@ -16,6 +18,7 @@ AdBidError
     └── ContractMismatch
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -59,8 +62,24 @@ class Conflict(AdBidError):
 
 
 class PreconditionFailed(AdBidError):
+    """`current` is the row as it is now, as JSON, so that the caller can merge."""
+
     status_code = 412
     title = "Changed by someone else"
+
+    def __init__(self, detail: str, *, current: Mapping[str, object] | None = None) -> None:
+        super().__init__(detail)
+        self.current = current
+
+
+class PreconditionMissing(AdBidError):
+    status_code = 428
+    title = "If-Match is missing"
+
+
+class TooManyAttempts(AdBidError):
+    status_code = 429
+    title = "Too many attempts"
 
 
 class TooLarge(AdBidError):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.admin_key import ensure_admin_key
 from cli.embedded import health, lifecycle
 from cli.embedded.errors import OtherSystem
 from cli.embedded.home import Home
@@ -71,7 +72,9 @@ def _join(home: Home, state: SystemState, settings: Settings, console: Console) 
 
 def _announce(state: SystemState, console: Console, ends: str) -> None:
     console.print(f"Up after {state.up_after_s} s.", style="bold green", highlight=False)
+    admin_key = ensure_admin_key(load_settings())
     show_urls(state, console)
+    console.print(f"The admin key: {admin_key}", highlight=False, soft_wrap=True)
     console.print(f"{ends} stops it; `adbid status` shows how it is.", highlight=False)
 
 

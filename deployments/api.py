@@ -1,14 +1,15 @@
 """The FastAPI application: its routers, its errors, its documentation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from deployments import openapi, problems
+from deployments.access import Access, undeclared_routes
 from deployments.door import ScoreHandler
-from deployments.routes import health, score
+from deployments.routes import health, score, session
 from deployments.score_answer import ScoreAnswer
 from deployments.score_request import ScoreRequest
 
@@ -19,16 +20,23 @@ DESCRIPTION = "Decides, in milliseconds, which brand's bid should win an ad slot
 def build(
     score_handler: ScoreHandler,
     readiness: Callable[[], dict[str, Any]],
+    access: Access,
+    routers: Iterable[APIRouter] = (),
     *,
     lifespan: Lifespan | None = None,
     version: str = "0.1.0",
 ) -> FastAPI:
-    """The application around what its routes need."""
+    """The application around what its routes need; `routers` are those with stores behind."""
     app = FastAPI(
         title="AdBid Optimizer", description=DESCRIPTION, version=version, lifespan=lifespan
     )
     problems.install(app)
     app.include_router(health.build(readiness))
-    app.include_router(score.build(score_handler))
+    app.include_router(score.build(score_handler, access))
+    app.include_router(session.build(access))
+    for router in routers:
+        app.include_router(router)
+    if open_to_all := undeclared_routes(app):
+        raise RuntimeError(f"routes without access.require(...) or PUBLIC: {open_to_all}")
     openapi.install(app, [ScoreRequest, ScoreAnswer])
     return app

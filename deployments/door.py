@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidding.errors import AdBidError, InvalidRequest, TooLarge
 from deployments import problems
+from deployments.access import Access
 from deployments.score_request import MAX_BODY_BYTES
 
 SCORE_PATH = "/api/score"
@@ -29,24 +30,30 @@ class ScoreHandler(Protocol):
 class Door:
     """An ASGI application: the score route by hand, the rest by `app`."""
 
-    def __init__(self, app: ASGIApp, score: ScoreHandler) -> None:
+    def __init__(self, app: ASGIApp, score: ScoreHandler, access: Access) -> None:
         self._app = app
         self._score = score
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == SCORE_PATH and scope["method"] == "POST":
-            await answer_score(self._score, scope["headers"], receive, send)
+            await answer_score(self._score, self._access, scope["headers"], receive, send)
         else:
             await self._app(scope, receive, send)
 
 
 async def answer_score(
-    score: ScoreHandler, headers: list[tuple[bytes, bytes]], receive: Receive, send: Send
+    score: ScoreHandler,
+    access: Access,
+    headers: list[tuple[bytes, bytes]],
+    receive: Receive,
+    send: Send,
 ) -> None:
-    """Read the body, score it, send the answer or the problem."""
+    """Check the key, read the body, score it, send the answer or the problem."""
     at = time.monotonic()
     status, kind, extra = 200, _JSON, {}
     try:
+        await access.admit(headers)
         check_content_type(headers)
         body = await score(await read_body(receive, headers), headers, at)
     except AdBidError as error:

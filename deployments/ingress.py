@@ -23,6 +23,7 @@ from deployments.door import Door
 from deployments.estimates import Estimator
 from deployments.features import open_feature_store
 from deployments.gather import Gather
+from deployments.ops import open_ops
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import Versions
 from deployments.score_request import decode, to_bids
@@ -61,10 +62,14 @@ class Ingress:
             self._rules, self._slots, self._predict, self._explain, self._estimator
         )
         self._versions = Versions(None, None)
+        self._ops = open_ops(settings)
 
     def __serve_build_asgi_app__(self) -> Door:
-        app = api.build(self._scorer, self._readiness, lifespan=self._lifespan)
-        return Door(app, self._scorer)
+        access = self._ops.access
+        app = api.build(
+            self._scorer, self._readiness, access, self._ops.routers(), lifespan=self._lifespan
+        )
+        return Door(app, self._scorer, access)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -82,6 +87,7 @@ class Ingress:
         for task in following:
             task.cancel()
         await self._watched.aclose()
+        await self._ops.aclose()
 
     async def _warm_up(self) -> None:
         """Open the ways to the other replicas before the first client's deadline runs."""
@@ -100,6 +106,7 @@ class Ingress:
     async def _follow_changes(self) -> None:
         async for change in self._watched.watch_changes():
             self._rules.changed()
+            self._ops.heard(change)
             if change.entity == EVERYTHING or change.entity == "partner" or change.id == 0:
                 self._slots.all_changed()
             elif change.entity in SLOT_ENTITIES:

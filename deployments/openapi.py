@@ -44,3 +44,21 @@ def problem(description: str) -> dict[str, Any]:
     """An error's entry of a route's `responses`."""
     content = {problems.CONTENT_TYPE: {"schema": ref(problems.Problem)}}
     return {"description": description, "content": content}
+
+
+_SAID = {
+    401: "No key, or one that is unknown or revoked",
+    403: "The key lacks the scope that this needs",
+    404: "There is no such thing",
+    409: "Something stands in the way; `detail` names it",
+    412: "Changed by someone else meanwhile; `current` is the row as it is now",
+    422: "A field is wrong; `errors` names it",
+    428: "If-Match is missing: send the ETag that you have read",
+    429: "Too many failed sign-ins: try again after Retry-After seconds",
+    503: "A store is away: try again after Retry-After seconds",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """A route's `responses` for these errors."""
+    return {status: problem(_SAID[status]) for status in statuses}

@@ -1,11 +1,14 @@
 """RFC 9457 problem details: the one shape of every error this service answers with."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from bidding.errors import AdBidError, FieldProblem
+from bidding.errors import AdBidError, FieldProblem, PreconditionFailed
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -26,23 +29,32 @@ class Problem(msgspec.Struct, omit_defaults=True):
     detail: str
     type: str = "about:blank"
     errors: list[ProblemField] = msgspec.field(default_factory=list)
+    current: dict[str, Any] | None = None
 
 
-def render(status: int, title: str, detail: str, fields: tuple[FieldProblem, ...] = ()) -> bytes:
-    """The JSON of one problem."""
+def render(
+    status: int,
+    title: str,
+    detail: str,
+    fields: tuple[FieldProblem, ...] = (),
+    current: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The JSON of one problem; `current` is the row that the client should have seen."""
     errors = [ProblemField(f.path, f.problem) for f in fields]
-    return msgspec.json.encode(Problem(title, status, detail, errors=errors))
+    row = None if current is None else dict(current)
+    return msgspec.json.encode(Problem(title, status, detail, errors=errors, current=row))
 
 
 def of(error: AdBidError) -> Response:
     """The answer for an error of the domain."""
-    body = render(error.status_code, error.title, error.detail, error.problems)
+    current = error.current if isinstance(error, PreconditionFailed) else None
+    body = render(error.status_code, error.title, error.detail, error.problems, current)
     return Response(body, error.status_code, headers_of(error.status_code), CONTENT_TYPE)
 
 
 def headers_of(status: int) -> dict[str, str]:
     """Extra headers a status calls for."""
-    if status == 503:
+    if status in (429, 503):
         return {"Retry-After": str(RETRY_AFTER_S)}
     if status == 401:
         return {"WWW-Authenticate": "Bearer"}

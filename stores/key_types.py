@@ -16,6 +16,8 @@ from stores.audit import Author
 Scope = Literal["score", "ops", "ml", "view"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+# Who may write may also look.
+_GRANTED_BY: dict[Scope, frozenset[Scope]] = {"view": frozenset({"view", "ops", "ml"})}
 _TOKEN = re.compile(r"adb_([0-9a-f]{8})_[0-9a-f]{64}")
 _LONGEST_NAME = 200
 
@@ -34,8 +36,8 @@ class KeyRecord(BaseModel):
     last_used_at: datetime | None = None
 
     def require(self, scope: Scope) -> None:
-        """Raises `Forbidden` unless the key has the scope."""
-        if scope not in self.scopes:
+        """Raises `Forbidden` unless the key has the scope; `ops` and `ml` include `view`."""
+        if _GRANTED_BY.get(scope, {scope}).isdisjoint(self.scopes):
             raise Forbidden(
                 f"this needs a key with scope {scope}; key {self.prefix} has "
                 f"{', '.join(self.scopes)}"

@@ -140,7 +140,7 @@ def plan(settings: Settings) -> Plan:
 
 
 def _for_replicas(settings: Settings) -> dict[str, str]:
-    return {"ADBID_ENV": settings.env}
+    return {"ADBID_ENV": settings.env, "ADBID_HOST": settings.host}
 
 
 def _urls(api: str, tracking_uri: str, dashboard_url: str) -> dict[str, str]:

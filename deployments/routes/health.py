@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from deployments.access import PUBLIC
+
 
 class Health(BaseModel):
     """200 as long as requests are answered, degraded or not."""
@@ -25,11 +27,11 @@ def build(readiness: Callable[[], dict[str, Any]]) -> APIRouter:
     """The router of the health routes."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz", summary="Is the process up?")
+    @router.get("/healthz", dependencies=[PUBLIC], summary="Is the process up?")
     async def healthz() -> Health:
         return Health()
 
-    @router.get("/readyz", summary="What is degraded?")
+    @router.get("/readyz", dependencies=[PUBLIC], summary="What is degraded?")
     async def readyz() -> Readiness:
         return Readiness(**readiness())
 

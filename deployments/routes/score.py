@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from deployments import door, openapi
+from deployments.access import Access
 from deployments.score_answer import ScoreAnswer
 from deployments.score_request import ScoreRequest
 
@@ -21,7 +22,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def build(score: door.ScoreHandler) -> APIRouter:
+def build(score: door.ScoreHandler, access: Access) -> APIRouter:
     """The router of the scoring route."""
     router = APIRouter(tags=["scoring"])
 
@@ -30,6 +31,8 @@ def build(score: door.ScoreHandler) -> APIRouter:
         summary="Rank the bids for one impression of a slot",
         response_class=Response,
         responses=_RESPONSES,
+        operation_id="score",
+        dependencies=[access.scoring()],
         openapi_extra=openapi.body(ScoreRequest),
     )
     async def rank_bids(request: Request) -> Response:
