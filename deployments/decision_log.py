@@ -188,6 +188,7 @@ def decision_of(scored: Scored) -> Decision:
         evaluation=scored.evaluation,
         models={"ctr": scored.versions.ctr, "cvr": scored.versions.cvr},
         degraded=scored.degraded,
+        took_ms=scored.took_s * 1000,
         simulated=slot.external_key.startswith(SIMULATED_PREFIX),
     )
 

@@ -39,6 +39,7 @@ ROW_COLUMNS = (
     "bundle",
     "results",
     "propensity",
+    "took_ms",
     "simulated",
 )
 BIDS_COLUMNS = ("decided_at", "decision_id", "brand_ids", "reasons", "packed")
@@ -54,7 +55,8 @@ class Decision:
     """What is to be logged of one decision. Columns run along the request's bids.
 
     `context` is what the request said beside slot, device and bids; `propensity` in (0, 1] is
-    the chance that exploration gave the winner, `None` without exploration.
+    the chance that exploration gave the winner, `None` without exploration; `took_ms` is how
+    long the answer took.
     """
 
     decision_id: UUID
@@ -68,6 +70,7 @@ class Decision:
     models: Mapping[str, str | None]
     degraded: Sequence[str] = ()
     propensity: float | None = None
+    took_ms: float | None = None
     simulated: bool = False
 
     @property
@@ -120,6 +123,7 @@ class LoggedDecision:
     degraded: Sequence[str]
     context: Mapping[str, Any]
     propensity: float | None
+    took_ms: float | None
     simulated: bool
     bids: LoggedBids | None = None
 
@@ -196,6 +200,7 @@ def row_of(decision: Decision) -> Row:
         _encode(decision.context).decode(),
         _encode(reasons).decode(),
         decision.propensity,
+        decision.took_ms,
         decision.simulated,
     )
 
@@ -232,6 +237,7 @@ def logged_of(row: Mapping[str, Any]) -> LoggedDecision:
         degraded=tuple(row["degraded"]),
         context=_decode(row["bundle"]),
         propensity=row["propensity"],
+        took_ms=row["took_ms"],
         simulated=row["simulated"],
         bids=bids,
     )

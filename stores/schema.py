@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -227,6 +228,45 @@ brand_total = Table(
     *_totals(),
 )
 
+
+def _hourly() -> tuple[Column[int] | Column[Decimal], ...]:
+    """Sums over `performance`, so that a dashboard never scans it; see `stores/totals.py`."""
+    return (
+        _count("impressions"),
+        _count("clicks"),
+        _count("conversions"),
+        Column("revenue", Revenue, nullable=False, server_default="0"),
+    )
+
+
+slot_hour = Table(
+    "slot_hour",
+    metadata,
+    Column("hour_at", Moment, primary_key=True),
+    Column("slot_id", BigInteger, primary_key=True),
+    Column("device_type", Code, primary_key=True),
+    *_hourly(),
+)
+
+brand_hour = Table(
+    "brand_hour",
+    metadata,
+    Column("hour_at", Moment, primary_key=True),
+    Column("brand_id", BigInteger, primary_key=True),
+    Column("device_type", Code, primary_key=True),
+    *_hourly(),
+)
+
+# What the logged decisions of a minute were: `measure` says what is summed, `bin` which kind.
+decision_minute = Table(
+    "decision_minute",
+    metadata,
+    Column("measure", Code, primary_key=True),
+    Column("minute_at", Moment, primary_key=True),
+    Column("bin", Integer, primary_key=True, autoincrement=False),
+    Column("total", Rate, nullable=False),
+)
+
 engine_state = Table(
     "engine_state",
     metadata,
@@ -313,6 +353,7 @@ decision = Table(
     Column("bundle", JSONB, nullable=False),
     Column("results", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("propensity", Rate),
+    Column("took_ms", REAL),
     _flag("simulated"),
     CheckConstraint("auction IN ('first_price', 'second_price')", "auction"),
     CheckConstraint("propensity > 0 AND propensity <= 1", "propensity"),
@@ -432,7 +473,6 @@ rollup_owed = Table(
     "rollup_owed",
     metadata,
     Column("slot_id", BigInteger, primary_key=True),
-    Column("version", BigInteger, nullable=False),
 )
 
 api_key = Table(

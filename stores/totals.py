@@ -1,9 +1,10 @@
-"""Running totals per slot x brand pair and per brand, so that a read never scans `performance`.
+"""Running totals of `performance`, so that neither a bundle nor a dashboard scans it.
 
 Each total holds plain counts and the same counts decayed to its own `as_of`. Exponential decay
 forgets at a constant rate, so two decayed sums are added by first bringing both to the later
 `as_of` (forward decay: Cormode et al., "Forward decay", ICDE 2009), and no history is read
 again. The half-life is the database's own (`engine_state`), so that every writer agrees on it.
+`slot_hour` and `brand_hour` are plain sums by hour and device.
 """
 
 from psycopg import Connection
@@ -11,6 +12,7 @@ from psycopg import Connection
 SECONDS_PER_DAY = 86_400.0
 # power(0.5, 1075) underflows and PostgreSQL raises on that; what is this old weighs nothing
 _MAX_HALVINGS = 1000
+_COUNTS = ("impressions", "clicks", "conversions")
 
 
 def weight(newer: str, older: str) -> str:
@@ -22,13 +24,34 @@ def weight(newer: str, older: str) -> str:
     return f"power(0.5, least({_MAX_HALVINGS}, greatest(0, {halvings})))"
 
 
-def fold_statements(deltas: str) -> tuple[str, str]:
-    """SQL statements that add a table of changes to `pair_total` and `brand_total`.
+def merge_statement(deltas: str) -> str:
+    """SQL that adds a table of changes, one row a cell, to `performance`.
 
-    `deltas` names a table (or view) with slot_id, brand_id, hour_at, impressions, clicks and
-    conversions; negative counts take away. Run both in the transaction that changes
-    `performance`.
+    A merge, since INSERT ... ON CONFLICT checks the change by itself, and a click alone, without
+    the impression that is there already, is no valid row.
     """
+    names = (*_COUNTS, "revenue")
+    cell = ("slot_id", "brand_id", "device_type", "creative_type", "hour_at")
+    return f"""
+        MERGE INTO performance p USING (SELECT * FROM {deltas} ORDER BY {", ".join(cell)}) d
+        ON {" AND ".join(f"p.{key} = d.{key}" for key in cell)}
+        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = p.{name} + d.{name}" for name in names)}
+        WHEN NOT MATCHED THEN INSERT ({", ".join(cell + names)})
+            VALUES ({", ".join(f"d.{name}" for name in cell + names)})
+    """  # noqa: S608 (names from this module, never from a request)
+
+
+def fold_statements(deltas: str) -> tuple[str, ...]:
+    """SQL statements that add a table of changes to every total.
+
+    `deltas` names a table (or view) with slot_id, brand_id, device_type, hour_at, impressions,
+    clicks, conversions and revenue; negative counts take away. Run all in the transaction that
+    changes `performance`.
+    """
+    return (*_decayed(deltas), _hourly(deltas, "slot_id"), _hourly(deltas, "brand_id"))
+
+
+def _decayed(deltas: str) -> tuple[str, str]:
     return (
         _fold(deltas, "pair_total", ("slot_id", "brand_id")),
         _fold(deltas, "brand_total", ("brand_id",)),
@@ -36,11 +59,11 @@ def fold_statements(deltas: str) -> tuple[str, str]:
 
 
 def rebuild_totals(connection: Connection) -> None:
-    """Computes all totals anew from `performance`, in the caller's transaction."""
+    """Computes the decayed totals anew from `performance`, in the caller's transaction."""
     connection.execute("LOCK TABLE performance IN SHARE ROW EXCLUSIVE MODE")
     connection.execute("DELETE FROM pair_total")
     connection.execute("DELETE FROM brand_total")
-    for statement in fold_statements("performance"):
+    for statement in _decayed("performance"):
         connection.execute(statement)
 
 
@@ -58,24 +81,35 @@ def set_half_life(connection: Connection, half_life_days: float) -> bool:
 
 def _fold(deltas: str, totals: str, keys: tuple[str, ...]) -> str:
     key_list = ", ".join(keys)
-    counts = ("impressions", "clicks", "conversions")
-    plain = ", ".join(f"sum(d.{name})" for name in counts)
+    plain = ", ".join(f"sum(d.{name})" for name in _COUNTS)
     age = weight("latest.as_of", "d.hour_at")
-    decayed = ", ".join(f"sum(d.{name} * {age})" for name in counts)
+    decayed = ", ".join(f"sum(d.{name} * {age})" for name in _COUNTS)
     kept = weight("excluded.as_of", "t.as_of")
     added = weight("t.as_of", "excluded.as_of")
     updates = ", ".join(
         f"{name} = t.{name} + excluded.{name}, decayed_{name} = greatest(0, "
         f"t.decayed_{name} * {kept} + excluded.decayed_{name} * {added})"
-        for name in counts
+        for name in _COUNTS
     )
     return f"""
-        INSERT INTO {totals} AS t ({key_list}, {", ".join(counts)},
-            {", ".join(f"decayed_{name}" for name in counts)}, as_of)
+        INSERT INTO {totals} AS t ({key_list}, {", ".join(_COUNTS)},
+            {", ".join(f"decayed_{name}" for name in _COUNTS)}, as_of)
         SELECT {", ".join(f"d.{key}" for key in keys)}, {plain}, {decayed}, latest.as_of
         FROM {deltas} d, (SELECT max(hour_at) AS as_of FROM {deltas}) latest
         GROUP BY {", ".join(f"d.{key}" for key in keys)}, latest.as_of
         ORDER BY {", ".join(f"d.{key}" for key in keys)}
         ON CONFLICT ({key_list}) DO UPDATE
         SET {updates}, as_of = greatest(t.as_of, excluded.as_of)
+    """  # noqa: S608 (names from this module, never from a request)
+
+
+def _hourly(deltas: str, key: str) -> str:
+    names = (*_COUNTS, "revenue")
+    table = key.replace("_id", "_hour")
+    return f"""
+        INSERT INTO {table} AS t (hour_at, {key}, device_type, {", ".join(names)})
+        SELECT hour_at, {key}, device_type, {", ".join(f"sum({name})" for name in names)}
+        FROM {deltas} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        ON CONFLICT (hour_at, {key}, device_type) DO UPDATE
+        SET {", ".join(f"{name} = t.{name} + excluded.{name}" for name in names)}
     """  # noqa: S608 (names from this module, never from a request)
