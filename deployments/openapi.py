@@ -46,7 +46,18 @@ def problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
+def header(name: str, description: str) -> dict[str, Any]:
+    """One header of an answer."""
+    return {name: {"description": description, "required": True, "schema": {"type": "string"}}}
+
+
+def headers(status: int, named: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """A route's `responses` where a success carries headers."""
+    return {status: {"headers": named}}
+
+
 _SAID = {
+    400: "The body can not be read",
     401: "No key, or one that is unknown or revoked",
     403: "The key lacks the scope that this needs",
     404: "There is no such thing",

@@ -6,6 +6,10 @@ from fastapi import APIRouter
 
 from bidding.errors import StoreUnavailable
 from deployments.access import Access, scoring_is_open
+from deployments.routes import audit
+from deployments.routes import catalogue as catalogue_routes
+from stores.audit import AuditLog
+from stores.catalogue import Catalogue
 from stores.changes import Change
 from stores.keys import ENTITY as KEY_ENTITY
 from stores.keys import KeyStore
@@ -30,7 +34,11 @@ class Ops:
 
     def routers(self) -> list[APIRouter]:
         """The routes that ops and the dashboard use."""
-        return []
+        catalogue = Catalogue(self.postgres, self.publisher)
+        return [
+            *catalogue_routes.build_all(catalogue, self.access),
+            audit.build(catalogue, AuditLog(self.postgres), self.access),
+        ]
 
     def heard(self, change: Change) -> None:
         """A change was announced: a revoked key stops at once."""

@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from bidding.errors import AdBidError, FieldProblem, PreconditionFailed
 
@@ -70,17 +72,33 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        found = tuple(
-            FieldProblem(_path(problem["loc"]), str(problem["msg"])) for problem in error.errors()
-        )
+        found = tuple(_field(problem) for problem in error.errors())
         detail = "; ".join(f"{f.path}: {f.problem}" for f in found)
         return Response(render(422, "Invalid request", detail, found), 422, None, CONTENT_TYPE)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
         body = render(error.status_code, str(error.detail), str(error.detail))
         headers = dict(error.headers or {}) | headers_of(error.status_code)
+        if error.status_code == 405:
+            headers["Allow"] = _allowed(app, request.url.path)
         return Response(body, error.status_code, headers, CONTENT_TYPE)
+
+
+def _allowed(app: FastAPI, path: str) -> str:
+    """Every method of a path; Starlette names those of the first route only."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, Route) and route.path_regex.match(path):
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
+
+
+def _field(problem: Mapping[str, Any]) -> FieldProblem:
+    if problem["type"] == "json_invalid":
+        why = problem.get("ctx", {}).get("error", "it can't be read")
+        return FieldProblem("body", f"is not JSON: {why}")
+    return FieldProblem(_path(problem["loc"]), str(problem["msg"]))
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

@@ -1,7 +1,7 @@
 """The audit log: who wrote what, when and why. Appended in the transaction of the write."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import orjson
@@ -14,12 +14,13 @@ _INSERT = """
     INSERT INTO audit_log (actor, entity, entity_id, action, before, after, reason, reverts_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
 """
-_PAGE = """
-    SELECT * FROM audit_log
-    WHERE ($1::text IS NULL OR entity = $1) AND ($2::text IS NULL OR entity_id = $2)
-        AND ($3::bigint IS NULL OR id < $3)
-    ORDER BY id DESC LIMIT $4
+_KEEP = """
+    FROM audit_log WHERE ($1::text IS NULL OR entity = $1)
+        AND ($2::text IS NULL OR entity_id = $2) AND ($3::text IS NULL OR actor = $3)
 """
+_PAGE = f"SELECT * {_KEEP} ORDER BY id DESC LIMIT $4 OFFSET $5"
+_COUNT = f"SELECT count(*) {_KEEP}"
+_REVERT = "SELECT * FROM audit_log WHERE reverts_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +71,51 @@ async def fetch_audit_entry(connection: Connection, audit_id: int) -> AuditRecor
     return _record(row)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSearch:
+    """Which entries to read: all that is given must hold."""
+
+    entity: str | None = None
+    entity_id: str | None = None
+    actor: str | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Some entries, newest first, and how many the search keeps in all."""
+
+    entries: list[AuditRecord]
+    total: int
+
+
+class AuditReader(Protocol):
+    """What the audit routes read; `AuditLog` and its in-memory twin."""
+
+    async def fetch_page(self, search: AuditSearch) -> AuditPage: ...
+    async def fetch_revert(self, audit_id: int) -> AuditRecord: ...
+
+
 class AuditLog:
     """Reads the log, newest first."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def fetch_page(
-        self,
-        *,
-        entity: str | None = None,
-        entity_id: str | None = None,
-        before_id: int | None = None,
-        limit: int = 50,
-    ) -> list[AuditRecord]:
-        """Entries older than `before_id`, at most `limit`; filtered where asked."""
-        rows = await self._postgres.fetch(_PAGE, entity, entity_id, before_id, limit)
-        return [_record(row) for row in rows]
+    async def fetch_page(self, search: AuditSearch) -> AuditPage:
+        """The entries that the search keeps, newest first."""
+        kept = (search.entity, search.entity_id, search.actor)
+        rows = await self._postgres.fetch(_PAGE, *kept, search.limit, search.offset)
+        total = await self._postgres.fetch(_COUNT, *kept)
+        return AuditPage([_record(row) for row in rows], int(total[0][0]))
+
+    async def fetch_revert(self, audit_id: int) -> AuditRecord:
+        """The entry of the write that undid this one. Raises `NotFound`."""
+        rows = await self._postgres.fetch(_REVERT, audit_id)
+        if not rows:
+            raise NotFound(f"audit entry {audit_id} is not undone")
+        return _record(rows[0])
 
 
 def _record(row: asyncpg.Record) -> AuditRecord:

@@ -12,7 +12,7 @@ import asyncpg
 from bidding.errors import Conflict, FieldProblem, InvalidRequest
 from stores.audit import Author, fetch_audit_entry
 from stores.catalogue_write import CatalogueWrite, read_record
-from stores.editing import Page, as_json, not_found
+from stores.editing import Page, Where, as_json, not_found
 from stores.nouns import NOUNS, DraftT, Noun, RecordT
 from stores.postgres import Postgres
 from stores.publishing import Publisher
@@ -32,20 +32,22 @@ class Catalogue:
         noun: Noun[DraftT, RecordT],
         *,
         name: str | None = None,
+        where: Where | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Page[RecordT]:
         """Rows by id; `name` keeps those whose name or external key holds it, in any case."""
-        keep = _name_filter(noun)
+        keep, values = _filter(noun, name, where or {})
         rows = await self._postgres.fetch(
-            f"SELECT * FROM {noun.table} WHERE {keep} ORDER BY id LIMIT $2 OFFSET $3",  # noqa: S608
-            name,
+            f"SELECT {noun.selected} FROM {noun.table} WHERE {keep}"  # noqa: S608
+            f" ORDER BY id LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}",
+            *values,
             limit,
             offset,
         )
         total = await self._postgres.fetch(
             f"SELECT count(*) FROM {noun.table} WHERE {keep}",  # noqa: S608
-            name,
+            *values,
         )
         return Page([read_record(noun, row) for row in rows], int(total[0][0]))
 
@@ -53,7 +55,7 @@ class Catalogue:
         """The row. Raises `NotFound`."""
         rows = []
         if 0 < row_id <= LARGEST_ID:
-            query = f"SELECT * FROM {noun.table} WHERE id = $1"  # noqa: S608
+            query = f"SELECT {noun.selected} FROM {noun.table} WHERE id = $1"  # noqa: S608
             rows = await self._postgres.fetch(query, row_id)
         if not rows:
             raise not_found(noun, row_id)
@@ -128,6 +130,16 @@ class Catalogue:
         except asyncpg.ForeignKeyViolationError as error:
             raise _no_parent(noun) from error
         await self._publisher.publish(change, touched)
+
+
+def _filter(
+    noun: Noun[DraftT, RecordT], name: str | None, where: Where
+) -> tuple[str, list[int | str | bool | None]]:
+    """The condition, and its parameters from `$1` on."""
+    unknown = set(where) - set(noun.columns)
+    assert not unknown, unknown  # noqa: S101 (columns are written in code, never by a client)
+    columns = [f"{column} = ${number}" for number, column in enumerate(where, start=2)]
+    return " AND ".join([_name_filter(noun), *columns]), [name, *where.values()]
 
 
 def _name_filter(noun: Noun[DraftT, RecordT]) -> str:

@@ -26,7 +26,7 @@ class CatalogueWrite:
         """The row, locked until the end of the transaction."""
         if not 0 < row_id <= LARGEST_ID:
             return None
-        query = f"SELECT * FROM {noun.table} WHERE id = $1 FOR UPDATE"  # noqa: S608
+        query = f"SELECT {noun.selected} FROM {noun.table} WHERE id = $1 FOR UPDATE"  # noqa: S608
         row = await self._connection.fetchrow(query, row_id)
         return None if row is None else read_record(noun, row)
 
@@ -43,8 +43,11 @@ class CatalogueWrite:
             version = int(str((self._reverts.before or {}).get("version", 0))) + 1
             values |= {"id": int(self._reverts.entity_id), "version": version}
         marks = ", ".join(f"${number}" for number in range(1, len(values) + 1))
-        query = f"INSERT INTO {noun.table} ({', '.join(values)}) VALUES ({marks}) RETURNING *"  # noqa: S608
-        row = await self._connection.fetchrow(query, *values.values())
+        row = await self._connection.fetchrow(
+            f"INSERT INTO {noun.table} ({', '.join(values)}) VALUES ({marks})"  # noqa: S608
+            f" RETURNING {noun.selected}",
+            *values.values(),
+        )
         assert row is not None  # noqa: S101 (INSERT ... RETURNING gives its row)
         after = read_record(noun, row)
         await self._audit(noun, "created", None, after, author)
@@ -57,7 +60,7 @@ class CatalogueWrite:
         sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(values, start=2))
         row = await self._connection.fetchrow(
             f"UPDATE {noun.table} SET {sets}, version = version + 1, updated_at = now()"  # noqa: S608
-            " WHERE id = $1 RETURNING *",
+            f" WHERE id = $1 RETURNING {noun.selected}",
             before.id,
             *values.values(),
         )

@@ -1,5 +1,6 @@
 """Editing the catalogue: what routes may ask of it, and what it refuses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
@@ -9,6 +10,11 @@ from stores.nouns import DraftT, Noun, RecordT
 from stores.records import Stored
 
 NAMED_HOLDERS = 20
+COMPUTED = {"brands"}
+
+
+# Columns of the noun and what they must be.
+Where = Mapping[str, int | str | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class Editing(Protocol):
         noun: Noun[DraftT, RecordT],
         *,
         name: str | None = None,
+        where: Where | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Page[RecordT]: ...
@@ -58,8 +65,8 @@ class Editing(Protocol):
 
 
 def as_json(row: Stored) -> dict[str, Any]:
-    """The row as the audit log keeps it."""
-    return row.model_dump(mode="json")
+    """The row as the audit log keeps it: nothing that other rows decide."""
+    return row.model_dump(mode="json", exclude=COMPUTED)
 
 
 def not_found(noun: Noun[DraftT, RecordT], row_id: int) -> NotFound:
@@ -70,7 +77,8 @@ def check_version(noun: Noun[DraftT, RecordT], row: Stored, version: int | None)
     """Raises `PreconditionFailed` unless `version` is the row's or is not given."""
     if version is not None and version != row.version:
         raise PreconditionFailed(
-            f"{noun.name} {row.id} is at version {row.version} now, not {version}; read it again"
+            f"{noun.name} {row.id} is at version {row.version} now, not {version}; read it again",
+            current=row.model_dump(mode="json"),
         )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from bidding.errors import Conflict, FieldProblem, InvalidRequest, NotFound
 from stores.audit import Author
 from stores.demo import STRATEGIES as SEEDED
-from stores.editing import Page, as_json, check_version, in_use, not_found
+from stores.editing import Page, Where, as_json, check_version, in_use, not_found
 from stores.nouns import NOUNS, STRATEGIES, DraftT, Noun, RecordT
-from stores.records import AuditRecord, Stored, StrategyDraft
+from stores.records import AuditRecord, Stored, StrategyDraft, StrategyRecord
 from stores.reverting import restored_draft, revertible_noun
 
 _CHILDREN = {
@@ -40,10 +40,16 @@ class MemoryCatalogue:
         noun: Noun[DraftT, RecordT],
         *,
         name: str | None = None,
+        where: Where | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Page[RecordT]:
-        rows = [row for row in self._all(noun) if _named(row, name)]
+        wanted = (where or {}).items()
+        rows = [
+            row
+            for row in self._all(noun)
+            if _named(row, name) and all(getattr(row, key) == value for key, value in wanted)
+        ]
         return Page(rows[offset : offset + limit], len(rows))
 
     async def fetch(self, noun: Noun[DraftT, RecordT], row_id: int) -> RecordT:
@@ -103,7 +109,15 @@ class MemoryCatalogue:
 
     def _all(self, noun: Noun[DraftT, RecordT]) -> list[RecordT]:
         rows = sorted(self._rows[noun.name].values(), key=lambda row: row.id)
-        return [row for row in rows if isinstance(row, noun.record)]
+        return [self._counted(row) for row in rows if isinstance(row, noun.record)]
+
+    def _counted(self, row: RecordT) -> RecordT:
+        if not isinstance(row, StrategyRecord):
+            return row
+        brands = sum(
+            getattr(each, "strategy_id", 0) == row.id for each in self._rows["brand"].values()
+        )
+        return row.model_copy(update={"brands": brands})
 
     def _put(
         self,
@@ -122,7 +136,7 @@ class MemoryCatalogue:
         self._rows[noun.name][row_id] = row
         self._next[noun.name] = max(self._next[noun.name], row_id + 1)
         self._audit(noun.name, before, row, author, reverts_id)
-        return row
+        return self._counted(row)
 
     def _remove(
         self,

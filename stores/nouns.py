@@ -30,13 +30,22 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Noun(Generic[DraftT, RecordT]):
-    """One kind of catalogue row. `name` is the word in the API and in the audit log."""
+    """One kind of catalogue row. `name` is the word in the API and in the audit log.
+
+    `computed` is SQL of what a record has beside its columns.
+    """
 
     name: str
     table: str
     draft: type[DraftT]
     record: type[RecordT]
     holders: tuple[Holder, ...] = ()
+    computed: str = ""
+
+    @property
+    def selected(self) -> str:
+        """What a query reads of a row: its columns, and what is counted for it."""
+        return f"*, {self.computed}" if self.computed else "*"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,6 +68,7 @@ STRATEGIES: Noun[StrategyDraft, StrategyRecord] = Noun(
     StrategyDraft,
     StrategyRecord,
     (Holder("brands", "SELECT name FROM brand WHERE strategy_id = $1 ORDER BY id LIMIT 21"),),
+    "(SELECT count(*) FROM brand WHERE strategy_id = brand_strategy.id) AS brands",
 )
 PARTNERS: Noun[PartnerDraft, PartnerRecord] = Noun(
     "partner",

@@ -39,7 +39,9 @@ class Draft(BaseModel):
 class Stored(BaseModel):
     """What the store adds: `version` is the row's ETag."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(
+        frozen=True, from_attributes=True, json_schema_serialization_defaults_required=True
+    )
 
     id: int
     version: int
@@ -56,7 +58,9 @@ class StrategyDraft(Draft):
 
 
 class StrategyRecord(Stored, StrategyDraft):
-    """A row of `brand_strategy`."""
+    """A row of `brand_strategy`; `brands` counts those that bid by it."""
+
+    brands: int = 0
 
 
 class PartnerDraft(Draft):

@@ -1,0 +1,179 @@
+"""The routes of one noun of the catalogue; strategies, partners, slots and brands are alike."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import BaseModel
+
+from bidding.errors import PreconditionMissing
+from deployments import openapi
+from deployments.access import Access, author_of, reason_of
+from deployments.catalogue_shapes import (
+    BRAND_SHAPES,
+    PARTNER_SHAPES,
+    SLOT_SHAPES,
+    STRATEGY_SHAPES,
+    ListQuery,
+    Shapes,
+)
+from stores.editing import Editing
+from stores.key_types import KeyRecord
+from stores.nouns import DraftT, RecordT
+from stores.records import LARGEST_ID, Stored
+
+RowId = Annotated[int, Path(alias="id", ge=1, le=LARGEST_ID)]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^(\*|"[0-9]{1,9}")$',
+        description="The ETag that was read; `*` takes any. Without it: 428.",
+    ),
+]
+XReason = Annotated[
+    str | None,
+    Header(
+        alias="X-Reason", max_length=2000, description="Why, for the audit log; percent-encoded"
+    ),
+]
+_ETAG = openapi.header("ETag", "The row's version")
+_LOCATION = openapi.header("Location", "Where the new row is")
+_REFUSED = (401, 403, 422, 503)
+_WRITE_REFUSED = (400, *_REFUSED, 409)
+
+
+def build_all(editing: Editing, access: Access) -> list[APIRouter]:
+    """The routers of all four nouns."""
+    return [
+        build(STRATEGY_SHAPES, editing, access),
+        build(PARTNER_SHAPES, editing, access),
+        build(SLOT_SHAPES, editing, access),
+        build(BRAND_SHAPES, editing, access),
+    ]
+
+
+def build(shapes: Shapes[DraftT, RecordT], editing: Editing, access: Access) -> APIRouter:
+    """The router of one noun."""
+    noun, name = shapes.noun, shapes.noun.name
+    router = APIRouter(prefix=f"/{shapes.plural}", tags=[shapes.plural])
+    viewer, operator = access.require("view"), access.require("ops")
+    Body, AQuery = shapes.body, shapes.query  # noqa: N806 (types, as the signatures need them)
+
+    @router.get(
+        "",
+        operation_id=f"list_{shapes.plural}",
+        summary=f"List {shapes.plural}, oldest first",
+        response_model=shapes.page,
+        dependencies=[viewer],
+        responses=openapi.errors(*_REFUSED),
+    )
+    async def list_rows(query: Annotated[AQuery, Query()]) -> dict[str, Any]:  # type: ignore[valid-type]
+        return await _page(shapes, editing, query)
+
+    @router.post(
+        "",
+        operation_id=f"create_{name}",
+        summary=f"Make a {name}",
+        response_model=shapes.record,
+        status_code=201,
+        responses=openapi.headers(201, _ETAG | _LOCATION) | openapi.errors(*_WRITE_REFUSED),
+    )
+    async def create(
+        body: Body,  # type: ignore[valid-type]
+        response: Response,
+        key: Annotated[KeyRecord, operator],
+        x_reason: XReason = None,
+    ) -> Stored:
+        draft, reason = _split(shapes, body, x_reason)
+        made = await editing.create(noun, draft, author_of(key, reason))
+        response.headers["Location"] = f"/{shapes.plural}/{made.id}"
+        return _tagged(made, response)
+
+    @router.get(
+        "/{id}",
+        operation_id=f"get_{name}",
+        summary=f"Read a {name}",
+        response_model=shapes.record,
+        dependencies=[viewer],
+        responses=openapi.headers(200, _ETAG) | openapi.errors(*_REFUSED, 404),
+    )
+    async def read(row_id: RowId, response: Response) -> Stored:
+        row = await editing.fetch(noun, row_id)
+        return _tagged(row, response)
+
+    @router.put(
+        "/{id}",
+        operation_id=f"replace_{name}",
+        summary=f"Change a {name}: every field as given, the others by default",
+        response_model=shapes.record,
+        responses=openapi.headers(200, _ETAG) | openapi.errors(*_WRITE_REFUSED, 404, 412, 428),
+    )
+    async def replace(
+        row_id: RowId,
+        body: Body,  # type: ignore[valid-type]
+        response: Response,
+        key: Annotated[KeyRecord, operator],
+        if_match: IfMatch = None,
+        x_reason: XReason = None,
+    ) -> Stored:
+        draft, reason = _split(shapes, body, x_reason)
+        version = _version(if_match)
+        author = author_of(key, reason)
+        made = await editing.replace(noun, row_id, draft, author, version=version)
+        return _tagged(made, response)
+
+    @router.delete(
+        "/{id}",
+        operation_id=f"delete_{name}",
+        summary=f"Delete a {name} that nothing uses",
+        status_code=204,
+        responses=openapi.errors(*_REFUSED, 404, 409, 412, 428),
+    )
+    async def delete(
+        row_id: RowId,
+        key: Annotated[KeyRecord, operator],
+        if_match: IfMatch = None,
+        x_reason: XReason = None,
+    ) -> None:
+        author = author_of(key, reason_of(x_reason))
+        await editing.delete(noun, row_id, author, version=_version(if_match))
+
+    return router
+
+
+async def _page(
+    shapes: Shapes[DraftT, RecordT], editing: Editing, query: ListQuery
+) -> dict[str, Any]:
+    page = await editing.fetch_page(
+        shapes.noun,
+        name=query.name,
+        where=query.where(),
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return {
+        "items": page.rows,
+        "total": page.total,
+        "limit": query.limit,
+        "offset": query.offset,
+    }
+
+
+def _split(
+    shapes: Shapes[DraftT, RecordT], body: BaseModel, x_reason: str | None
+) -> tuple[DraftT, str | None]:
+    """The row as it shall be, and why; what the body says of it comes before the header."""
+    reason = getattr(body, "reason", None) or reason_of(x_reason)
+    return shapes.noun.draft.model_validate(body.model_dump(exclude={"reason"})), reason
+
+
+def _version(if_match: str | None) -> int | None:
+    """The version that the caller has seen; `None` takes any."""
+    if if_match is None:
+        raise PreconditionMissing("send If-Match with the ETag that you have read, or *")
+    return None if if_match == "*" else int(if_match.strip('"'))
+
+
+def _tagged(row: Stored, response: Response) -> Stored:
+    response.headers["ETag"] = f'"{row.version}"'
+    return row
