@@ -23,6 +23,7 @@ from deployments.door import Door
 from deployments.estimates import Estimator
 from deployments.features import open_feature_store
 from deployments.gather import Gather
+from deployments.learning import open_learning
 from deployments.ops import open_ops
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import Versions
@@ -58,17 +59,22 @@ class Ingress:
         self._slots = SlotSource(self._fetch_slots)
         self._gather: Gather[ScoreBatch, Prediction] = Gather(self._score, max_weight=LARGEST_CALL)
         self._estimator = Estimator.from_configs()
+        self._learning = open_learning(settings)
         self._scorer = Scorer(
-            self._rules, self._slots, self._predict, self._explain, self._estimator
+            self._rules,
+            self._slots,
+            self._predict,
+            self._explain,
+            self._estimator,
+            record=self._learning.log.record,
         )
         self._versions = Versions(None, None)
         self._ops = open_ops(settings)
 
     def __serve_build_asgi_app__(self) -> Door:
         access = self._ops.access
-        app = api.build(
-            self._scorer, self._readiness, access, self._ops.routers(), lifespan=self._lifespan
-        )
+        routers = [*self._ops.routers(), *self._learning.routers(access)]
+        app = api.build(self._scorer, self._readiness, access, routers, lifespan=self._lifespan)
         return Door(app, self._scorer, access)
 
     @contextlib.asynccontextmanager
@@ -81,11 +87,13 @@ class Ingress:
             asyncio.create_task(self._follow_changes()),
         ]
         await self._warm_up()
+        self._learning.start()
         gc.collect()
         gc.freeze()
         yield
         for task in following:
             task.cancel()
+        await self._learning.aclose()
         await self._watched.aclose()
         await self._ops.aclose()
 

@@ -18,6 +18,7 @@ from bidding.events import DecisionTerms, ServedBid
 from bidding.pricing import PricingModel
 from stores.copy_rows import HEADER, TRAILER, encode_bids
 from stores.decision_columns import LoggedBids, unpack
+from stores.decision_totals import ADD_MINUTES, minute_columns, minute_totals
 from stores.decision_types import (
     BIDS_COLUMNS,
     ROW_COLUMNS,
@@ -95,6 +96,8 @@ class PostgresDecisions:
             await connection.execute("SET LOCAL synchronous_commit = off")
             try:
                 await _copy(connection, rows, bids)
+                # last, as other replicas wait for these few rows
+                await connection.execute(ADD_MINUTES, *minute_columns(minute_totals(rows)))
             except CONNECTION_ERRORS:
                 raise
             except (asyncpg.PostgresError, ValueError, TypeError, OverflowError) as error:

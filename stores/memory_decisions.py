@@ -1,5 +1,6 @@
 """The in-memory twin of `stores.decisions.PostgresDecisions`."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 from bidding.decision_ids import decided_at
 from bidding.errors import StoreUnavailable
 from bidding.events import DecisionTerms, ServedBid
+from stores.decision_totals import MinuteTotals, minute_totals
 from stores.decision_types import (
     ROW_COLUMNS,
     BidsRow,
@@ -25,6 +27,7 @@ class MemoryDecisions:
 
     def __init__(self) -> None:
         self._decisions: dict[UUID, LoggedDecision] = {}
+        self.minutes: MinuteTotals = Counter()
         self.down = False
         self.refuses: set[UUID] = set()
 
@@ -32,6 +35,7 @@ class MemoryDecisions:
         self._check()
         if any(row[0] in self.refuses or row[0] in self._decisions for row in rows):
             raise RowRefused("refused")
+        self.minutes.update(minute_totals(rows))
         packed = {row.decision_id: _columns_of(row) for row in bids}
         for row in rows:
             columns = dict(zip(ROW_COLUMNS, row, strict=True))

@@ -53,7 +53,8 @@ def _create_hourly(key: str) -> None:
         sa.Column("revenue", REVENUE, server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("hour_at", key, "device_type", name=op.f(f"pk_{table}")),
     )
+    sums = ", ".join(f"sum({name})" for name in (*COUNTS, "revenue"))
     op.execute(
-        f"INSERT INTO {table} SELECT hour_at, {key}, device_type, sum(impressions), sum(clicks),"
-        " sum(conversions), sum(revenue) FROM performance GROUP BY 1, 2, 3"
+        f"INSERT INTO {table} SELECT hour_at, {key}, device_type, {sums}"  # noqa: S608
+        " FROM performance GROUP BY 1, 2, 3"
     )
