@@ -4,8 +4,7 @@ Decoded once, by msgspec, straight from the request's bytes; the same structs gi
 OpenAPI schema, so what is documented is what is checked.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -14,11 +13,13 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from bidding.bundle import AuctionType, Bids
-from bidding.errors import FieldProblem, InvalidRequest, TooLarge
+from bidding.errors import InvalidRequest, TooLarge
 from bidding.pricing import PricingModel
+from deployments import json_body
+from deployments.json_body import MAX_BODY_BYTES as MAX_BODY_BYTES
+from deployments.json_body import wrong
 
 MAX_BIDS = 1_000
-MAX_BODY_BYTES = 1 << 20
 LARGEST_AMOUNT = 1e9
 
 Amount = Annotated[
@@ -91,69 +92,9 @@ def decode(body: bytes) -> ScoreRequest:
 
     Raises `TooLarge` above 1 MiB or 1,000 bids, `InvalidRequest` naming the field otherwise.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")
-    try:
-        request = _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _field_error(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _syntax_error(body, str(error)) from None
-    if b"\\u0000" in body:
-        _refuse_nul(request)
+    request = json_body.decode(_decoder, body)
     _check(request)
     return request
-
-
-def _syntax_error(body: bytes, message: str) -> InvalidRequest:
-    """JSON has no NaN or Infinity, yet clients send them: name the field they stand in."""
-    path = _path_of_constant(body)
-    if path is not None:
-        return _wrong(path, "NaN and Infinity are not numbers in JSON; give a finite number")
-    problem = FieldProblem("", f"not valid JSON: {message}")
-    return InvalidRequest(f"the body is not valid JSON: {message}", problems=(problem,))
-
-
-def _path_of_constant(body: bytes) -> str | None:
-    marker = object()
-    try:
-        document = json.loads(body, parse_constant=lambda _: marker)
-    except (ValueError, RecursionError):
-        return None
-    return _path_of(document, lambda value: value is marker, "")
-
-
-def _path_of(document: object, matches: Callable[[object], bool], path: str) -> str | None:
-    """Where the first value that `matches` stands, as `bids[3].amount`."""
-    if matches(document):
-        return path
-    children: list[tuple[str, object]] = []
-    if isinstance(document, dict):
-        children = [(f"{path}.{key}" if path else str(key), v) for key, v in document.items()]
-    elif isinstance(document, list):
-        children = [(f"{path}[{index}]", value) for index, value in enumerate(document)]
-    for where, child in children:
-        found = _path_of(child, matches, where)
-        if found is not None:
-            return found
-    return None
-
-
-def _refuse_nul(request: ScoreRequest) -> None:
-    """PostgreSQL text has no NUL character, so none may come in."""
-    document = msgspec.to_builtins(request)
-    path = _path_of(document, lambda value: isinstance(value, str) and "\0" in value, "")
-    if path is not None:
-        raise _wrong(path, "holds a NUL character; leave it out")
-
-
-def _field_error(message: str) -> InvalidRequest:
-    problem, _, path = message.partition(" - at `$")
-    path = path.rstrip("`").lstrip(".")
-    if path.startswith("key") or "[...]" in path:
-        path = path.replace("[...]", "")
-    found = FieldProblem(path, problem)
-    return InvalidRequest(f"{path or 'body'}: {problem}", problems=(found,))
 
 
 def _check(request: ScoreRequest) -> None:
@@ -161,37 +102,33 @@ def _check(request: ScoreRequest) -> None:
     if len(bids) > MAX_BIDS:
         raise TooLarge(f"bids: {len(bids)} bids; a bundle has at most {MAX_BIDS}")
     if (request.slot_id is None) == (request.slot is None):
-        raise _wrong("slot_id", "give exactly one of `slot_id` (our id) and `slot` (your key)")
+        raise wrong("slot_id", "give exactly one of `slot_id` (our id) and `slot` (your key)")
     if len({bid.bid_id for bid in bids}) != len(bids):
         raise _duplicate(bids)
     for index, bid in enumerate(bids):
         if (bid.brand_id is None) == (bid.brand is None):
             problem = "give exactly one of `brand_id` (our id) and `brand` (your key)"
-            raise _wrong(f"bids[{index}].brand_id", problem)
+            raise wrong(f"bids[{index}].brand_id", problem)
         if bid.pricing_model == "CPA_PERCENT":
             _check_share(index, bid)
         if bid.min_vpi is not None and bid.max_vpi is not None and bid.min_vpi > bid.max_vpi:
-            raise _wrong(f"bids[{index}].min_vpi", "is above `max_vpi`; give min <= max")
+            raise wrong(f"bids[{index}].min_vpi", "is above `max_vpi`; give min <= max")
 
 
 def _check_share(index: int, bid: BidIn) -> None:
     if bid.aov is None:
-        raise _wrong(f"bids[{index}].aov", "CPA_PERCENT needs `aov`, the average order value")
+        raise wrong(f"bids[{index}].aov", "CPA_PERCENT needs `aov`, the average order value")
     if bid.amount > 1:
-        raise _wrong(f"bids[{index}].amount", "CPA_PERCENT takes a share of the order, 0 to 1")
+        raise wrong(f"bids[{index}].amount", "CPA_PERCENT takes a share of the order, 0 to 1")
 
 
 def _duplicate(bids: Sequence[BidIn]) -> InvalidRequest:
     seen: set[str] = set()
     for index, bid in enumerate(bids):
         if bid.bid_id in seen:
-            return _wrong(f"bids[{index}].bid_id", f"`{bid.bid_id}` is used twice in this bundle")
+            return wrong(f"bids[{index}].bid_id", f"`{bid.bid_id}` is used twice in this bundle")
         seen.add(bid.bid_id)
     raise AssertionError("called without a duplicate")
-
-
-def _wrong(path: str, problem: str) -> InvalidRequest:
-    return InvalidRequest(f"{path}: {problem}", problems=(FieldProblem(path, problem),))
 
 
 _PRICING_NUMBER = {model.name: int(model) for model in PricingModel}
