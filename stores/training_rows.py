@@ -1,0 +1,134 @@
+"""Impressions to learn from or to be judged on, as frames of `COLUMNS`.
+
+From PostgreSQL (`training_row`) or straight from a log file. `row_key` tells rows apart for
+ever; `weight` says how many impressions a row stands for; `times` how often the row happened;
+`converted` is null where that is not known. Weekdays count from Monday (0).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import psycopg
+
+from stores.database_url import plain_url
+from stores.importing.ipinyou import read_ipinyou
+
+CHUNK_ROWS = 50_000
+COLUMNS: dict[str, type[pl.DataType] | pl.DataType] = {
+    "row_key": pl.Int64,
+    "source": pl.Int64,
+    "clicked": pl.Boolean,
+    "converted": pl.Boolean,
+    "weight": pl.Float64,
+    "times": pl.Float64,
+    "occurred_at": pl.Datetime("us", "UTC"),
+    "slot": pl.String,
+    "brand": pl.String,
+    "vertical": pl.String,
+    "partner": pl.String,
+    "partner_quality": pl.Float64,
+    "placement_score": pl.Float64,
+    "width": pl.Float64,
+    "height": pl.Float64,
+    "format": pl.String,
+    "device_type": pl.String,
+    "browser": pl.String,
+    "region": pl.String,
+    "city": pl.String,
+    "site": pl.String,
+    "creative": pl.String,
+    "creative_type": pl.String,
+    "segments": pl.List(pl.String),
+    "market_price": pl.Float64,
+    "floor": pl.Float64,
+    "hour_of_day": pl.Int32,
+    "day_of_week": pl.Int32,
+}
+NEUTRAL_QUALITY = 0.5
+_ROWS = """
+    SELECT t.row_key, t.source_id, t.clicked, t.converted, t.weight::float8, 1::float8,
+        t.occurred_at, s.external_key, b.external_key, s.vertical, p.external_key,
+        p.quality::float8, s.placement_score::float8, s.width::float8, s.height::float8,
+        coalesce(s.format, ''), t.device_type, t.browser, t.region, t.city, t.site, t.creative,
+        t.creative_type, t.segments, t.market_price::float8, s.floor::float8,
+        extract(hour FROM t.occurred_at AT TIME ZONE 'UTC')::int,
+        extract(isodow FROM t.occurred_at AT TIME ZONE 'UTC')::int - 1
+    FROM training_row t
+    JOIN slot s ON s.id = t.slot_id
+    JOIN brand b ON b.id = t.brand_id
+    JOIN partner p ON p.id = t.partner_id
+    WHERE (%(since)s::timestamptz IS NULL OR t.occurred_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR t.occurred_at < %(until)s)
+    ORDER BY t.row_key
+"""
+
+
+_SLOTS = """
+    SELECT external_key, vertical, placement_score::float8, width::float8, height::float8,
+        coalesce(format, '')
+    FROM slot
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows from `since` on and before `until`; None leaves an end open."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def imported_rows(database_url: str, window: Window = Window()) -> Iterator[pl.DataFrame]:
+    """Rows of imported logs, streamed in the order of their keys."""
+    with (
+        psycopg.connect(plain_url(database_url)) as connection,
+        connection.cursor("training_rows") as cursor,
+    ):
+        cursor.itersize = CHUNK_ROWS
+        cursor.execute(_ROWS, {"since": window.since, "until": window.until})
+        while rows := cursor.fetchmany(CHUNK_ROWS):
+            yield pl.DataFrame(rows, schema=COLUMNS, orient="row")
+
+
+def as_catalogued(tables: Iterable[pl.DataFrame], database_url: str) -> Iterator[pl.DataFrame]:
+    """The rows with what the catalogue says of their slots, as serving would see them.
+
+    Slots that the catalogue does not know keep what the log says.
+    """
+    with psycopg.connect(plain_url(database_url)) as connection:
+        rows = connection.execute(_SLOTS).fetchall()
+    names = ("vertical", "placement_score", "width", "height", "format")
+    schema = {"slot": pl.String} | {f"{name}_known": COLUMNS[name] for name in names}
+    slots = pl.DataFrame(rows, schema=schema, orient="row").with_columns(catalogued=True)
+    for table in tables:
+        joined = table.join(slots, on="slot", how="left", maintain_order="left")
+        known = pl.col("catalogued").is_not_null()
+        chosen = [
+            pl.when(known).then(pl.col(f"{name}_known")).otherwise(pl.col(name)).alias(name)
+            for name in names
+        ]
+        yield joined.with_columns(chosen).select(table.columns)
+
+
+def file_rows(path: Path, negative_weight: float = 1.0) -> Iterator[pl.DataFrame]:
+    """Rows of an impression log in the iPinYou format; what can't be read is left out.
+
+    Raises `WrongHeader` for another kind of file.
+    """
+    for batch in read_ipinyou(path):
+        weight = pl.when("clicked").then(1.0).otherwise(negative_weight)
+        frame = batch.rows.with_columns(
+            source=pl.lit(0),
+            converted=pl.lit(None, pl.Boolean),
+            weight=weight,
+            times=pl.lit(1.0),
+            occurred_at=pl.lit(None, pl.Datetime("us", "UTC")),
+            vertical=pl.lit(""),
+            partner_quality=pl.lit(NEUTRAL_QUALITY),
+            hour_of_day=pl.col("hour"),
+            day_of_week=(pl.col("weekday") + 6) % 7,
+        )
+        yield frame.select([pl.col(name).cast(kind) for name, kind in COLUMNS.items()])

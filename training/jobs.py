@@ -1,0 +1,75 @@
+"""The whole of a training by hand: read, fit the priors, fit the models, register them."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mlflow import MlflowClient
+
+from bidding.contract import FeatureContract
+from bidding.errors import InvalidRequest
+from stores.priors import read_pairs, write_priors
+from stores.training_rows import imported_rows
+from training.dataset import conversions_of, dataset_of, key_of
+from training.metrics import Quality
+from training.pipeline import Trained, train
+from training.prior_fits import fit_history
+from training.registry import Registered, register
+from training.spec import TrainingSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedModel:
+    """A registered model with what is known of it."""
+
+    trained: Trained
+    registered: Registered
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        held = self.trained.held_out
+        return asdict(self.registered) | {
+            "rows": len(self.trained.rows),
+            "out_of_fold": _plain(self.trained.cross_validated),
+            "held_out": None if held is None else held.plain(),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Done:
+    """What was trained, and what is to be said beside it."""
+
+    models: list[TrainedModel]
+    notes: list[str]
+
+
+def train_all(
+    client: MlflowClient, database_url: str, contract: FeatureContract, spec: TrainingSpec
+) -> Done:
+    """CTR from all imported impressions; CVR where enough of their clicks converted.
+
+    Raises `InvalidRequest` when there is no history to learn from.
+    """
+    write_priors(database_url, fit_history(read_pairs(database_url)))
+    tables = list(imported_rows(database_url))
+    if not tables:
+        raise InvalidRequest("there is nothing to train on: run `adbid import ipinyou FILE` first")
+    verticals = {
+        key_of(name): name for table in tables for name in table["vertical"].unique() if name
+    }
+    notes = []
+    found = train(dataset_of(tables, contract), contract, spec, verticals=verticals)
+    models = [TrainedModel(found, register(client, found, spec))]
+    clicks = conversions_of(tables, contract)
+    if clicks.outcomes.sum() >= spec.cvr.min_conversions:
+        found = train(clicks, contract, spec, rate="cvr", verticals=verticals)
+        models.append(TrainedModel(found, register(client, found, spec)))
+    else:
+        notes.append(
+            f"no CVR model: {int(clicks.outcomes.sum())} conversions, "
+            f"{spec.cvr.min_conversions} are needed"
+        )
+    return Done(models, notes)
+
+
+def _plain(quality: Quality) -> dict[str, Any]:
+    return asdict(quality)
