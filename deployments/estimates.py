@@ -81,7 +81,7 @@ class Estimator:
         neither slot nor rules change: a warm bundle only picks its rows.
         """
         if len(view.rules.brand_ids) > LARGEST_TABLE:
-            return self._work_out(view, slot, brand_ids)
+            return self.work_out(view, slot, brand_ids)
         return self._table(view, slot).take(view.rows_of(brand_ids))
 
     def _table(self, view: RulesView, slot: SlotFeatures) -> Posteriors:
@@ -89,15 +89,16 @@ class Estimator:
         if held is not None and held.view is view and held.slot is slot:
             self._tables.move_to_end(slot.slot_id)
             return held.posteriors
-        posteriors = self._work_out(view, slot, view.rules.brand_ids)
+        posteriors = self.work_out(view, slot, view.rules.brand_ids)
         self._tables[slot.slot_id] = _SlotTable(view, slot, posteriors)
         while len(self._tables) * len(view.rules.brand_ids) > KEPT_PAIRS:
             self._tables.popitem(last=False)
         return posteriors
 
-    def _work_out(
+    def work_out(
         self, view: RulesView, slot: SlotFeatures, brand_ids: NDArray[np.int64]
     ) -> Posteriors:
+        """The same as `posteriors`, for these brands alone and without keeping anything."""
         pairs = slot.pairs.decayed_of(brand_ids)
         brands = view.counts_of(brand_ids)
         d = slot.decayed

@@ -1,16 +1,21 @@
-"""What the ops routes of one process stand on: keys, catalogue and audit log."""
+"""What the ops routes of one process stand on: keys, catalogue, audit log, estimates, what-if."""
 
 from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from bidding.bundle import RuleBook
 from bidding.errors import StoreUnavailable
 from deployments.access import Access, scoring_is_open
-from deployments.routes import audit
+from deployments.estimates import Estimator
+from deployments.routes import audit, estimates, what_if
 from deployments.routes import catalogue as catalogue_routes
+from deployments.what_if import WhatIf
 from stores.audit import AuditLog
+from stores.brand_names import BrandNames
 from stores.catalogue import Catalogue
 from stores.changes import Change
+from stores.features import FeatureStore
 from stores.keys import ENTITY as KEY_ENTITY
 from stores.keys import KeyStore
 from stores.postgres import Postgres
@@ -29,8 +34,9 @@ class Ops:
     access: Access
     keys: KeyStore
     postgres: Postgres
-    redis: RedisCache
+    features: FeatureStore
     publisher: Publisher
+    what_if: WhatIf
 
     def routers(self) -> list[APIRouter]:
         """The routes that ops and the dashboard use."""
@@ -38,6 +44,8 @@ class Ops:
         return [
             *catalogue_routes.build_all(catalogue, self.access),
             audit.build(catalogue, AuditLog(self.postgres), self.access),
+            what_if.build(self.what_if, BrandNames(self.postgres), self.access),
+            estimates.build(self.features, Estimator.from_configs(), self.access),
         ]
 
     def heard(self, change: Change) -> None:
@@ -47,8 +55,7 @@ class Ops:
 
     async def aclose(self) -> None:
         await self.publisher.aclose()
-        await self.redis.aclose()
-        await self.postgres.aclose()
+        await self.features.aclose()
 
 
 def open_ops(settings: Settings) -> Ops:
@@ -57,7 +64,18 @@ def open_ops(settings: Settings) -> Ops:
         raise StoreUnavailable("DATABASE_URL and REDIS_URL are not set; `adbid up` sets them")
     postgres = Postgres(settings.database_url, timeout_s=TIMEOUT_S)
     redis = RedisCache(settings.redis_url)
+    features = FeatureStore(postgres, redis)
     publisher = Publisher(postgres, redis)
     keys = KeyStore(postgres, publisher)
-    access = Access(keys, scoring_open=scoring_is_open(settings.host))
-    return Ops(access, keys, postgres, redis, publisher)
+
+    async def rules() -> RuleBook:
+        return (await features.fetch_rules(TIMEOUT_S)).snapshot.rules
+
+    return Ops(
+        Access(keys, scoring_open=scoring_is_open(settings.host)),
+        keys,
+        postgres,
+        features,
+        publisher,
+        WhatIf(settings.database_url, rules),
+    )
