@@ -5,14 +5,19 @@ from ray.serve import Application
 
 from deployments.features import Features
 from deployments.ingress import Ingress
+from deployments.rollup import Rollup
 from deployments.scoring import Scoring
 
 
 def build() -> Application:
-    """Ingress -> features -> scoring. Replicas and limits are set in `serve_config.yaml`."""
+    """Ingress -> features -> scoring; the rollup counts what the ingress took.
+
+    Replicas and limits are set in `serve_config.yaml`.
+    """
     features = serve.deployment(Features).bind()
     scoring = serve.deployment(Scoring).bind()
-    return serve.deployment(Ingress).bind(features=features, scoring=scoring)
+    rollup = serve.deployment(Rollup).bind()
+    return serve.deployment(Ingress).bind(features=features, scoring=scoring, rollup=rollup)
 
 
 app = build()

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from deployments import openapi, problems
 from deployments.access import Access, undeclared_routes
 from deployments.door import ScoreHandler
+from deployments.event_request import EventsAnswer, EventsRequest
 from deployments.routes import health, score, session
 from deployments.score_answer import ScoreAnswer
 from deployments.score_request import ScoreRequest
@@ -38,5 +39,5 @@ def build(
         app.include_router(router)
     if open_to_all := undeclared_routes(app):
         raise RuntimeError(f"routes without access.require(...) or PUBLIC: {open_to_all}")
-    openapi.install(app, [ScoreRequest, ScoreAnswer])
+    openapi.install(app, [ScoreRequest, ScoreAnswer, EventsRequest, EventsAnswer])
     return app

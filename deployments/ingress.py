@@ -49,17 +49,18 @@ class Ingress:
     """HTTP in, HTTP out."""
 
     async def __init__(  # type: ignore[misc]
-        self, features: DeploymentHandle, scoring: DeploymentHandle
+        self, features: DeploymentHandle, scoring: DeploymentHandle, rollup: DeploymentHandle
     ) -> None:
         settings = load_settings()
         self._features = features.options(_by_reference=False)
         self._scoring = scoring.options(_by_reference=False)
         self._watched = open_feature_store(settings)
+        self._everything_changed_at = 0
         self._rules = RulesFeed(self._fetch_rules)
         self._slots = SlotSource(self._fetch_slots)
         self._gather: Gather[ScoreBatch, Prediction] = Gather(self._score, max_weight=LARGEST_CALL)
         self._estimator = Estimator.from_configs()
-        self._learning = open_learning(settings)
+        self._learning = open_learning(settings, self._rules, self._slots)
         self._scorer = Scorer(
             self._rules,
             self._slots,
@@ -113,6 +114,8 @@ class Ingress:
 
     async def _follow_changes(self) -> None:
         async for change in self._watched.watch_changes():
+            if change.entity == EVERYTHING:  # nobody marked what Redis holds: an import, a repair
+                self._everything_changed_at = max(self._everything_changed_at, change.version)
             self._rules.changed()
             self._ops.heard(change)
             if change.entity == EVERYTHING or change.entity == "partner" or change.id == 0:
@@ -122,7 +125,9 @@ class Ingress:
 
     async def _fetch_rules(self) -> RulesFetched:
         try:
-            fetched = await self._features.fetch_rules.remote(RULES_DEADLINE_S)
+            fetched = await self._features.fetch_rules.remote(
+                RULES_DEADLINE_S, self._everything_changed_at
+            )
         except REMOTE_ERRORS as error:
             raise StoreUnavailable(f"features: {type(error).__name__}") from error
         if fetched is None:
@@ -131,7 +136,9 @@ class Ingress:
 
     async def _fetch_slots(self, keys: list[SlotKey], deadline: float) -> SlotsFetched:
         try:
-            return await self._features.fetch_slots.remote(keys, deadline)  # type: ignore[no-any-return]
+            return await self._features.fetch_slots.remote(  # type: ignore[no-any-return]
+                keys, deadline, self._everything_changed_at
+            )
         except REMOTE_ERRORS as error:
             log.warning("features_call_failed", error=type(error).__name__)
             return SlotsFetched({}, unanswered=frozenset(keys), missing=frozenset({"features"}))

@@ -2,31 +2,66 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from fastapi import APIRouter
 
 from bidding.errors import StoreUnavailable
 from deployments.access import Access
 from deployments.decision_log import DecisionLog
+from deployments.event_intake import EventIntake
+from deployments.routes import events
+from deployments.rules_view import RulesFeed
+from deployments.slot_source import SlotSource
 from stores.decisions import PostgresDecisions
 from stores.event_settings import load_event_settings
+from stores.events import PostgresEvents
+from stores.feature_types import SlotKey
 from stores.postgres import Postgres
 from stores.settings import Settings
 
-# Two connections for the log, two for events: neither waits behind the other, nor scoring.
 CONNECTIONS = 2
 TIMEOUT_S = 5.0
 
 
+class Catalogue:
+    """Our ids of slots and brands, as this ingress knows them."""
+
+    def __init__(self, rules: RulesFeed, slots: SlotSource) -> None:
+        self._rules = rules
+        self._slots = slots
+
+    async def find_slot(self, key: SlotKey) -> int:
+        """Raises `UnknownSlot`, or `StoreUnavailable` where nobody can tell."""
+        slot = self._slots.cached(key)
+        if slot is not None:
+            return slot.slot_id
+        read = await self._slots.fetch(key)
+        if read.degraded:
+            raise StoreUnavailable("no store can tell which slot this is; send it again")
+        return read.slot.slot_id
+
+    def find_brand(self, key: int | str) -> int | None:
+        """`None` for a brand that is not there."""
+        view = self._rules.view
+        if view is None:
+            raise StoreUnavailable("the rules were never read; try again in a moment")
+        if isinstance(key, str):
+            return view.brand_ids.get(key)
+        row = view.rows_of(np.array([key]))[0]
+        return key if view.rules.brand_ids[row] == key else None
+
+
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """Clients of their own, so that a slow write never takes a connection from serving."""
+    """Clients of their own: neither log nor events wait for the other, nor scoring for them."""
 
     log: DecisionLog
-    logging: Postgres
+    intake: EventIntake
+    clients: tuple[Postgres, ...]
 
     def routers(self, access: Access) -> list[APIRouter]:
         """The routes of the learning loop."""
-        return []
+        return [events.build(self.intake, access)]
 
     def start(self) -> None:
         """Begin to write in the background of the running event loop."""
@@ -35,13 +70,21 @@ class Learning:
     async def aclose(self) -> None:
         """Write what waits, then close."""
         await self.log.aclose()
-        await self.logging.aclose()
+        for client in self.clients:
+            await client.aclose()
 
 
-def open_learning(settings: Settings) -> Learning:
+def open_learning(settings: Settings, rules: RulesFeed, slots: SlotSource) -> Learning:
     """The learning side of this installation. Raises `StoreUnavailable` where no store is set."""
     if settings.database_url is None:
         raise StoreUnavailable("DATABASE_URL is not set; `adbid up` sets it")
     limits = load_event_settings()
-    logging = Postgres(settings.database_url, max_size=CONNECTIONS, timeout_s=TIMEOUT_S)
-    return Learning(DecisionLog(PostgresDecisions(logging), limits.decision_log), logging)
+    logging, events_ = (
+        Postgres(settings.database_url, max_size=CONNECTIONS, timeout_s=TIMEOUT_S) for _ in range(2)
+    )
+    catalogue = Catalogue(rules, slots)
+    intake = EventIntake(
+        PostgresEvents(events_), limits.events, catalogue.find_slot, catalogue.find_brand
+    )
+    log = DecisionLog(PostgresDecisions(logging), limits.decision_log)
+    return Learning(log, intake, (logging, events_))

@@ -62,6 +62,8 @@ _SAID = {
     403: "The key lacks the scope that this needs",
     404: "There is no such thing",
     409: "Something stands in the way; `detail` names it",
+    413: "The body is larger than is read",
+    415: "The body is not JSON, or is compressed",
     412: "Changed by someone else meanwhile; `current` is the row as it is now",
     422: "A field is wrong; `errors` names it",
     428: "If-Match is missing: send the ETag that you have read",

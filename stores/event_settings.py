@@ -39,6 +39,7 @@ class RollupSettings(_Checked):
     settle_s: float = Field(default=1.0, ge=0)
     batch_events: PositiveInt = 10_000
     give_up_after_s: PositiveFloat = 3600.0
+    refresh_s: PositiveFloat = 2.0
 
 
 class RetentionDays(_Checked):
@@ -49,6 +50,7 @@ class RetentionDays(_Checked):
     event: int = Field(default=90, ge=31)
     outcome: int = Field(default=62, ge=31)
     event_key: int = Field(default=35, ge=31)
+    decision_minute: int = Field(default=35, ge=2)
 
 
 class EventSettings(_Checked):

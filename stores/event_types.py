@@ -25,7 +25,7 @@ class EventWriter(Protocol):
         """Keep those events whose `event_id` was never seen; answers their ids, once committed.
 
         All or none. Raises `StoreUnavailable`, after which it is not known whether they were
-        kept: sending them again is safe.
+        kept (sending them again is safe), and `InvalidRequest` for what can't be kept.
         """
         ...
 

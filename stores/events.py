@@ -7,8 +7,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
+from bidding.errors import InvalidRequest
 from bidding.events import Event
-from stores.postgres import Postgres
+from stores.postgres import CONNECTION_ERRORS, Postgres
 
 if TYPE_CHECKING:
     from stores.postgres import Connection
@@ -43,11 +46,16 @@ class PostgresEvents:
         self._postgres = postgres
 
     async def record(self, events: Sequence[Event]) -> set[str]:
-        """One transaction for all of them."""
+        """One transaction for all of them. Raises `InvalidRequest` for what no column can hold."""
         if not events:
             return set()
         async with self._postgres.transaction() as connection:
-            return await _record(connection, events)
+            try:
+                return await _record(connection, events)
+            except CONNECTION_ERRORS:
+                raise
+            except (asyncpg.PostgresError, ValueError, OverflowError) as error:
+                raise InvalidRequest(f"an event can't be kept: {type(error).__name__}") from error
 
 
 async def _record(connection: "Connection", events: Sequence[Event]) -> set[str]:

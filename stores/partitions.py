@@ -1,14 +1,10 @@
-"""Day partitions of `decision` and `event`: made ahead of time, dropped when they are old."""
-
-from datetime import date
+"""Day partitions of decisions, events and outcomes, made ahead; `retention` drops old ones."""
 
 import psycopg
-from psycopg import sql
 
 from stores.database_url import plain_url
-from stores.schema import PARTITIONED_TABLES
 
-_PARTITION_NAMES = """
+PARTITION_NAMES = """
     SELECT child.relname
     FROM pg_inherits
     JOIN pg_class child ON child.oid = inhrelid
@@ -28,16 +24,3 @@ def ensure_partitions(database_url: str, days_ahead: int = 7, days_back: int = 1
             "SELECT ensure_partitions(%s, %s)", (days_ahead, days_back)
         ).fetchone()
     return int(row[0]) if row else 0
-
-
-def drop_partitions(database_url: str, before: date) -> list[str]:
-    """Drops the day partitions wholly before `before` (UTC); answers their names."""
-    dropped: list[str] = []
-    with psycopg.connect(plain_url(database_url)) as connection:
-        for table in PARTITIONED_TABLES:
-            names = [row[0] for row in connection.execute(_PARTITION_NAMES, (table,))]
-            old = [name for name in names if name < f"{table}_{before:%Y%m%d}"]
-            for name in old:
-                connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
-            dropped += old
-    return dropped

@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from stores.migrating import migrate, pending_revisions
-from stores.partitions import drop_partitions, ensure_partitions
+from stores.partitions import ensure_partitions
 from stores.schema import metadata
 from stores.seed import seed
 
@@ -175,13 +175,3 @@ def test_a_day_without_a_partition_falls_into_the_default_and_moves_out_later(
     assert ensure_partitions(empty_postgres_url, days_ahead=21) == 0
     with psycopg.connect(empty_postgres_url) as connection:
         assert partition_of(connection, far) == f"decision_{far:%Y%m%d}"
-
-
-def test_old_partitions_are_dropped_and_newer_ones_kept(empty_postgres_url: str) -> None:
-    ensure_partitions(empty_postgres_url, days_ahead=1, days_back=3)
-    today = datetime.now(UTC).date()
-    dropped = drop_partitions(empty_postgres_url, before=today - timedelta(days=1))
-    assert f"decision_{today - timedelta(days=3):%Y%m%d}" in dropped
-    assert f"event_{today - timedelta(days=2):%Y%m%d}" in dropped
-    assert f"event_{today - timedelta(days=1):%Y%m%d}" in table_names(empty_postgres_url)
-    assert drop_partitions(empty_postgres_url, before=date(2000, 1, 1)) == []

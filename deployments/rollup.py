@@ -1,0 +1,125 @@
+"""The rollup deployment: one replica that counts events, tells caches, and keeps partitions.
+
+All state is in PostgreSQL: a replica that dies, or two that overlap, lose and repeat nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import structlog
+
+from bidding.errors import StoreUnavailable
+from stores.event_settings import EventSettings, load_event_settings
+from stores.event_types import Rollup as RollupStore
+from stores.postgres import Postgres
+from stores.publishing import Publisher
+from stores.redis_cache import RedisCache
+from stores.retention import keep_partitions
+from stores.rollup import PostgresRollup
+from stores.settings import load_settings
+
+TRANSACTION_TIMEOUT_S = 60.0
+KEEP_PARTITIONS_S = 3600.0
+RETRY_S = 1.0
+log = structlog.get_logger(__name__)
+
+
+class RollupLoop:
+    """Calls the store again and again. `counted` and `failed` count events and attempts."""
+
+    def __init__(self, store: RollupStore, every_s: float, refresh_s: float) -> None:
+        self._store = store
+        self._every_s = every_s
+        self._refresh_s = refresh_s
+        self.counted = 0
+        self.failed = 0
+
+    async def count(self) -> None:
+        """Count for ever: at once while there is more, else every `every_s`."""
+        await self._repeat(self._advance, self._every_s)
+
+    async def refresh(self) -> None:
+        """Tell caches and replicas for ever."""
+        await self._repeat(self._tell, self._refresh_s)
+
+    async def _advance(self) -> bool:
+        counted = await self._store.advance()
+        self.counted += counted
+        return counted > 0 and await self._store.backlog() > 0
+
+    async def _tell(self) -> bool:
+        await self._store.refresh()
+        return False
+
+    async def _repeat(self, step: Callable[[], Awaitable[bool]], every_s: float) -> None:
+        """`step` says whether there is more to do at once."""
+        while True:
+            pause = every_s
+            try:
+                if await step():
+                    pause = 0.0
+            except StoreUnavailable as error:
+                self.failed += 1
+                log.warning("rollup_waits", reason=error.detail)
+                pause = RETRY_S
+            except Exception:  # the boundary of a task that must outlive its bugs
+                self.failed += 1
+                log.exception("rollup_failed")
+                pause = RETRY_S
+            await asyncio.sleep(pause)
+
+
+class Rollup:
+    """The replica."""
+
+    async def __init__(self) -> None:  # type: ignore[misc]
+        settings = load_settings()
+        if settings.database_url is None or settings.redis_url is None:
+            raise StoreUnavailable("DATABASE_URL and REDIS_URL are not set; `adbid up` sets them")
+        limits = load_event_settings()
+        postgres = Postgres(
+            settings.database_url,
+            max_size=2,
+            timeout_s=5.0,
+            transaction_timeout_s=TRANSACTION_TIMEOUT_S,
+        )
+        publisher = Publisher(postgres, RedisCache(settings.redis_url))
+        store = PostgresRollup(postgres, publisher, limits.rollup)
+        self._store = store
+        self._loop = RollupLoop(store, limits.rollup.every_s, limits.rollup.refresh_s)
+        self._tasks = [
+            asyncio.create_task(self._loop.count()),
+            asyncio.create_task(self._loop.refresh()),
+            asyncio.create_task(keep_for_ever(settings.database_url, limits)),
+        ]
+
+    async def report(self) -> dict[str, Any]:
+        """How far it is: events counted and waiting, attempts that failed."""
+        return {
+            "counted": self._loop.counted,
+            "failed": self._loop.failed,
+            "backlog": await self._store.backlog(),
+        }
+
+    async def check_health(self) -> None:
+        """Raises when a task has ended, so that Serve starts the replica anew."""
+        for task in self._tasks:
+            if task.done():
+                raise RuntimeError("a task of the rollup has ended")
+
+
+async def keep_for_ever(database_url: str, limits: EventSettings) -> None:
+    """Make and drop partitions every hour."""
+    while True:
+        try:
+            dropped = await asyncio.to_thread(
+                keep_partitions, database_url, limits, datetime.now(UTC)
+            )
+            if dropped:
+                log.info("partitions_dropped", names=dropped)
+        except psycopg.Error as error:
+            log.warning("partitions_not_kept", reason=type(error).__name__)
+        await asyncio.sleep(KEEP_PARTITIONS_S)

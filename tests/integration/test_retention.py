@@ -1,0 +1,52 @@
+"""What is kept of decisions and events, and for how long."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from stores.event_settings import EventSettings, RetentionDays
+from stores.partitions import ensure_partitions
+from stores.retention import keep_partitions
+
+NOW = datetime.now(UTC)
+SETTINGS = EventSettings(days_ahead=2, retention_days=RetentionDays(decision_bids=1))
+_EVENT_KEY = "INSERT INTO event_key (event_id, received_at) VALUES (%s, %s)"
+_EVENT = "INSERT INTO event (event_id, occurred_at, type) VALUES (%s, %s, 'click')"
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        return {row[0] for row in connection.execute("SELECT tablename FROM pg_tables")}
+
+
+def day(table: str, days_ago: int) -> str:
+    return f"{table}_{NOW - timedelta(days=days_ago):%Y%m%d}"
+
+
+def test_old_days_are_dropped_and_coming_ones_made(empty_postgres_url: str) -> None:
+    ensure_partitions(empty_postgres_url, days_ahead=0, days_back=3)
+    dropped = keep_partitions(empty_postgres_url, SETTINGS, NOW)
+    assert dropped == [day("decision_bids", 3), day("decision_bids", 2)]
+    kept = tables(empty_postgres_url)
+    assert {day("decision_bids", 1), day("event", 3), day("event", -2)} <= kept
+    assert keep_partitions(empty_postgres_url, SETTINGS, NOW) == []
+
+
+def test_rows_outside_of_partitions_go_too(empty_postgres_url: str) -> None:
+    old, young = NOW - timedelta(days=100), NOW - timedelta(days=20)
+    with psycopg.connect(empty_postgres_url) as connection:
+        for name, at in (("old", old), ("young", young)):
+            connection.execute(_EVENT_KEY, (name, at))
+            connection.execute(_EVENT, (name, at))
+    keep_partitions(empty_postgres_url, SETTINGS, NOW)
+    with psycopg.connect(empty_postgres_url) as connection:
+        for table in ("event_key", "event"):
+            assert connection.execute(f"SELECT event_id FROM {table}").fetchall() == [("young",)]
+
+
+def test_a_day_that_is_being_read_is_left_for_the_next_time(empty_postgres_url: str) -> None:
+    ensure_partitions(empty_postgres_url, days_ahead=0, days_back=3)
+    with psycopg.connect(empty_postgres_url) as reader:
+        reader.execute("SELECT count(*) FROM decision_bids")
+        assert keep_partitions(empty_postgres_url, SETTINGS, NOW) == []
+    assert keep_partitions(empty_postgres_url, SETTINGS, NOW) != []
