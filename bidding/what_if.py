@@ -4,7 +4,8 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from bidding.auction import NoWinner
-from bidding.evaluate import Evaluation, LoggedBundle, re_evaluate
+from bidding.bundle import AuctionType
+from bidding.evaluate import Evaluation, LoggedBundle, evaluate_bids
 from bidding.rulebook import CompiledRules
 
 
@@ -55,18 +56,26 @@ def compare_rules(
     after: CompiledRules,
     affected: Set[int],
 ) -> Comparison:
-    """Decide each bundle under both; `affected` are the brands that the two treat differently."""
+    """Decide each bundle under both; `affected` are the brands that the two treat differently.
+
+    Who wins does not depend on the auction's type, and nobody asks for the prices here: a first
+    price costs nothing to find.
+    """
     found = Comparison()
     for bundle in bundles:
-        first = re_evaluate(bundle, before)
+        first = _decide(bundle, before)
         second = first
         if not affected.isdisjoint(bundle.bids.brand_ids.tolist()):
-            second = re_evaluate(bundle, after)
+            second = _decide(bundle, after)
         found.decisions += 1
         found.changed_winners += _winner_index(first) != _winner_index(second)
         found.before.add(_winner(first))
         found.after.add(_winner(second))
     return found
+
+
+def _decide(bundle: LoggedBundle, rules: CompiledRules) -> Evaluation:
+    return evaluate_bids(bundle.bids, bundle.slot, bundle.odds, rules, AuctionType.FIRST_PRICE)
 
 
 def _winner_index(evaluation: Evaluation) -> int:
