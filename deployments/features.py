@@ -21,18 +21,20 @@ class Features:
     async def __init__(self) -> None:  # type: ignore[misc]
         self._store = open_feature_store(load_settings())
 
-    async def fetch_slots(self, keys: list[SlotKey], deadline: float) -> SlotsFetched:
+    async def fetch_slots(
+        self, keys: list[SlotKey], deadline: float, at_least: int = 0
+    ) -> SlotsFetched:
         """The slots behind `keys`, within `deadline` seconds; keys nobody could tell are named."""
         try:
-            return await self._store.fetch_slots(keys, deadline)
+            return await self._store.fetch_slots(keys, deadline, at_least)
         except StoreUnavailable:
             nobody = frozenset({"redis", "postgres"})
             return SlotsFetched({}, unanswered=frozenset(keys), missing=nobody)
 
-    async def fetch_rules(self, deadline: float) -> RulesFetched | None:
+    async def fetch_rules(self, deadline: float, at_least: int = 0) -> RulesFetched | None:
         """All rules; None when no store answers."""
         try:
-            return await self._store.fetch_rules(deadline)
+            return await self._store.fetch_rules(deadline, at_least)
         except StoreUnavailable:
             return None
 

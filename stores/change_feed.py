@@ -37,7 +37,7 @@ async def watch(postgres: Postgres, redis: RedisCache) -> AsyncIterator[Change]:
             change = await queue.get()
             if change in seen:
                 continue
-            if change.version:
+            if change.version and change.entity != EVERYTHING:  # a lost connection repeats it
                 seen[change] = None
             if len(seen) > _REMEMBERED:
                 del seen[next(iter(seen))]
@@ -72,12 +72,12 @@ async def _hear_postgres(connection: "asyncpg.Connection[asyncpg.Record]", queue
 
     await connection.add_listener(POSTGRES_CHANNEL, hear)
     newest = reached = await _version(connection)
-    queue.put_nowait(Change(EVERYTHING, 0, 0))
+    queue.put_nowait(Change(EVERYTHING, 0, reached))
     while True:
         await asyncio.sleep(HEARTBEAT_S)
         if reached > newest:  # a version is seen an instant before its message: it got a beat
             newest = reached
-            queue.put_nowait(Change(EVERYTHING, 0, 0))
+            queue.put_nowait(Change(EVERYTHING, 0, reached))
         reached = await _version(connection)
 
 

@@ -158,15 +158,20 @@ class RulesFetched:
 class Features(Protocol):
     """What ingress and features replicas need of the stores; `FeatureStore` and its twin."""
 
-    async def fetch_slots(self, keys: Iterable[SlotKey], deadline: float) -> SlotsFetched:
-        """The slots behind `keys`, within `deadline` seconds.
+    async def fetch_slots(
+        self, keys: Iterable[SlotKey], deadline: float, at_least: int = 0
+    ) -> SlotsFetched:
+        """The slots behind `keys`, within `deadline` seconds; as of version `at_least` if possible.
 
         Raises `StoreUnavailable` when no store could answer for any of the keys.
         """
         ...
 
-    async def fetch_rules(self, deadline: float) -> RulesFetched:
-        """The rules of now, within `deadline` seconds; `StoreUnavailable` if nobody knows."""
+    async def fetch_rules(self, deadline: float, at_least: int = 0) -> RulesFetched:
+        """The rules of now, within `deadline` seconds; `StoreUnavailable` if nobody knows.
+
+        As of version `at_least` if possible.
+        """
         ...
 
     def watch_changes(self) -> AsyncIterator[Change]:

@@ -54,9 +54,12 @@ class FeatureStore:
         breakers = (self._redis.breaker, self._postgres.breaker)
         return frozenset(breaker.name for breaker in breakers if breaker.is_open)
 
-    async def fetch_slots(self, keys: Iterable[SlotKey], deadline: float) -> SlotsFetched:
-        """The slots behind `keys`, within `deadline` seconds.
+    async def fetch_slots(
+        self, keys: Iterable[SlotKey], deadline: float, at_least: int = 0
+    ) -> SlotsFetched:
+        """The slots behind `keys`, within `deadline` seconds; as of version `at_least` if possible.
 
+        A cached slot from before that version counts only where PostgreSQL does not answer.
         Raises `StoreUnavailable` when no store could answer for any of the keys.
         """
         asked = list(dict.fromkeys(keys))
@@ -64,8 +67,11 @@ class FeatureStore:
         wanted = [key for key in asked if key not in found]
         until = time.monotonic() + deadline
         missing = set(self.down())
+        old: Found = {}
         try:
-            found |= await self._cached(wanted, _redis_budget(deadline))
+            cached = await self._cached(wanted, _redis_budget(deadline))
+            old = {k: slot for k, slot in cached.items() if slot and slot.version < at_least}
+            found |= {key: slot for key, slot in cached.items() if key not in old}
         except StoreUnavailable:
             missing.add("redis")
         misses = [key for key in wanted if key not in found]
@@ -74,6 +80,7 @@ class FeatureStore:
             found |= stored
             if len(stored) < len(misses):
                 missing.add("postgres")
+            found = {key: slot for key, slot in old.items() if key in misses} | found
         if asked and not found:
             raise StoreUnavailable("neither Redis nor PostgreSQL answers for these slots")
         return SlotsFetched(
@@ -83,8 +90,11 @@ class FeatureStore:
             missing=frozenset(missing),
         )
 
-    async def fetch_rules(self, deadline: float) -> RulesFetched:
-        """The rules of now, within `deadline` seconds; `StoreUnavailable` if nobody knows."""
+    async def fetch_rules(self, deadline: float, at_least: int = 0) -> RulesFetched:
+        """The rules of now, within `deadline` seconds; `StoreUnavailable` if nobody knows.
+
+        Cached rules from before version `at_least` count only where PostgreSQL does not answer.
+        """
         until = time.monotonic() + deadline
         missing = set(self.down())
         try:
@@ -93,8 +103,13 @@ class FeatureStore:
         except StoreUnavailable:
             missing.add("redis")
             snapshot = None
-        if snapshot is None:
-            snapshot = await self._stored_rules(until - time.monotonic())
+        if snapshot is None or snapshot.version < at_least:
+            try:
+                snapshot = await self._stored_rules(until - time.monotonic())
+            except StoreUnavailable:
+                if snapshot is None:
+                    raise
+                missing.add("postgres")
         return RulesFetched(snapshot, frozenset(missing))
 
     def watch_changes(self) -> AsyncIterator[Change]:

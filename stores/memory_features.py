@@ -35,7 +35,9 @@ class MemoryFeatures:
     def down(self) -> frozenset[str]:
         return self.away
 
-    async def fetch_slots(self, keys: Iterable[SlotKey], deadline: float) -> SlotsFetched:
+    async def fetch_slots(
+        self, keys: Iterable[SlotKey], deadline: float, at_least: int = 0
+    ) -> SlotsFetched:
         self._check()
         by_name = {slot.external_key: slot for slot in self.slots.values()}
         asked = list(dict.fromkeys(keys))
@@ -47,7 +49,7 @@ class MemoryFeatures:
         unknown = frozenset(key for key in asked if key not in found)
         return SlotsFetched(found, unknown=unknown, missing=self.away)
 
-    async def fetch_rules(self, deadline: float) -> RulesFetched:
+    async def fetch_rules(self, deadline: float, at_least: int = 0) -> RulesFetched:
         self._check()
         return RulesFetched(self.snapshot, self.away)
 

@@ -116,3 +116,32 @@ async def test_a_committed_change_reaches_the_watcher(
         connection.execute(ANNOUNCE_PSYCOPG, ("brand_strategy", 1))
     change = await asyncio.wait_for(anext(changes), 5)
     assert (change.entity, change.id) == ("brand_strategy", 1)
+
+
+async def test_a_write_that_marked_nothing_in_redis_is_seen_by_those_who_heard_of_it(
+    store: FeatureStore, postgres_url: str
+) -> None:
+    before = (await store.fetch_slots([6], WAIT_S)).slots[6]
+    await store.fetch_rules(WAIT_S)
+    await asyncio.sleep(0.05)  # the write-back runs on the side
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE slot SET floor = floor + 1 WHERE id = 6")
+        connection.execute("UPDATE brand_strategy SET priority = priority + 1 WHERE id = 1")
+        row = connection.execute(ANNOUNCE_PSYCOPG, ("*", 0)).fetchone()
+        assert row is not None
+    version = int(row[0])
+    after = (await store.fetch_slots([6], WAIT_S, version)).slots[6]
+    assert after.floor == before.floor + 1
+    assert (await store.fetch_rules(WAIT_S, version)).snapshot.version >= version
+
+
+async def test_what_cannot_be_had_newer_is_served_as_it_is(
+    store: FeatureStore, redis_url: str
+) -> None:
+    known = (await store.fetch_slots([5], WAIT_S)).slots[5]
+    await asyncio.sleep(0.05)
+    without_postgres = FeatureStore(unreachable_postgres(), RedisCache(redis_url))
+    fetched = await without_postgres.fetch_slots([5], WAIT_S, known.version + 1)
+    await without_postgres.aclose()
+    assert fetched.slots[5].external_key == known.external_key
+    assert "postgres" in fetched.missing
