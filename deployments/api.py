@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from deployments import openapi, problems
+from deployments import openapi, problems, spa
 from deployments.access import Access, undeclared_routes
 from deployments.door import ScoreHandler
 from deployments.event_request import EventsAnswer, EventsRequest

@@ -1,0 +1,45 @@
+import { queryOptions, useMutation, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
+import { answer, api, done } from "@/lib/api/client";
+import { Problem } from "@/lib/api/problem";
+import type { Scope, Session } from "@/lib/api/types";
+
+export const SESSION_KEY = ["session"] as const;
+
+/** The session, or null where nobody is signed in. */
+export const sessionQuery = queryOptions({
+  queryKey: SESSION_KEY,
+  queryFn: async ({ signal }): Promise<Session | null> => {
+    try {
+      return await answer(api.GET("/api/session", { signal }));
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) return null;
+      throw error;
+    }
+  },
+  staleTime: 300_000,
+});
+
+export function useSignIn() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (key: string) => answer(api.POST("/api/session", { body: { key } })),
+    onSuccess: (session) => cache.setQueryData(SESSION_KEY, session),
+  });
+}
+
+export function useSignOut() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: () => done(api.DELETE("/api/session")),
+    onSuccess: () => {
+      cache.clear();
+      cache.setQueryData(SESSION_KEY, null);
+    },
+  });
+}
+
+/** Whether the signed-in key has a scope. The service checks again whatever is offered here. */
+export function useCan(scope: Scope): boolean {
+  const { data } = useSuspenseQuery(sessionQuery);
+  return data?.scopes.includes(scope) ?? false;
+}
