@@ -39,5 +39,6 @@ def build(
         app.include_router(router)
     if open_to_all := undeclared_routes(app):
         raise RuntimeError(f"routes without access.require(...) or PUBLIC: {open_to_all}")
+    spa.install(app)
     openapi.install(app, [ScoreRequest, ScoreAnswer, EventsRequest, EventsAnswer])
     return app
