@@ -9,17 +9,29 @@ from typer.core import TyperGroup
 
 from bidding.errors import AdBidError
 
-# Each module holds `register(app)`, which adds its commands.
-_MODULES = (
-    "cli.system_commands",
-    "cli.import_commands",
-    "cli.train_commands",
-    "cli.key_commands",
-)
+# Each module holds `register(app)`, which adds these commands. Only the module of the command
+# that was called is imported: the ones that know MLflow and XGBoost take seconds.
+MODULES: dict[str, tuple[str, ...]] = {
+    "cli.system_commands": ("up", "down", "status", "doctor"),
+    "cli.import_commands": ("import",),
+    "cli.train_commands": ("train", "evaluate", "replay", "priors"),
+    "cli.retrain_commands": ("retrain", "models"),
+    "cli.simulate_commands": ("simulate",),
+    "cli.key_commands": ("keys",),
+}
 
 
 class Commands(TyperGroup):
     """The shell boundary: an error of the product becomes a sentence, not a traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for module, names in MODULES.items() if find_spec(module) for name in names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        for module, names in MODULES.items():
+            if cmd_name in names and find_spec(module):
+                return commands_of(module).commands.get(cmd_name)
+        return None
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -31,23 +43,25 @@ class Commands(TyperGroup):
             raise typer.Exit(1) from error
 
 
-def build() -> typer.Typer:
-    """The command with every module that is there."""
-    commands = typer.Typer(
-        name="adbid",
-        cls=Commands,
-        help="AdBid Optimizer: decides which brand's bid should win an ad slot.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-    )
-    for name in _MODULES:
-        if find_spec(name):
-            import_module(name).register(commands)
-    return commands
+def commands_of(module: str) -> TyperGroup:
+    """The commands that one module adds."""
+    part = typer.Typer(callback=_nothing, pretty_exceptions_enable=False)
+    import_module(module).register(part)
+    return typer.main.get_group(part)
 
 
-app = build()
+def _nothing() -> None:
+    """AdBid Optimizer: decides which brand's bid should win an ad slot."""
+
+
+app = typer.Typer(
+    name="adbid",
+    cls=Commands,
+    callback=_nothing,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 if __name__ == "__main__":
     app()

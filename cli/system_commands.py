@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.admin_key import ensure_admin_key
 from cli.embedded import health, lifecycle
 from cli.embedded.errors import OtherSystem
 from cli.embedded.home import Home
@@ -71,6 +70,8 @@ def _join(home: Home, state: SystemState, settings: Settings, console: Console) 
 
 
 def _announce(state: SystemState, console: Console, ends: str) -> None:
+    from cli.admin_key import ensure_admin_key  # knows the stores: slow to import for `status`
+
     console.print(f"Up after {state.up_after_s} s.", style="bold green", highlight=False)
     admin_key = ensure_admin_key(load_settings())
     show_urls(state, console)
@@ -126,11 +127,11 @@ def _show(state: SystemState, phase: str, healthy: bool, rows: list[health.PartH
         table.add_column(heading, justify="right" if justify == "right" else "left")
     for heading in ("port", "processes", "memory MiB", "restarts"):
         table.add_column(heading, justify="right")
-    table.add_column("detail")
+    table.add_column("detail", overflow="fold")
     for row in rows:
         table.add_row(
             row.name,
-            Text(row.phase, style="green" if row.phase == "running" else "yellow"),
+            Text(row.phase, style="green" if row.phase in ("running", "done") else "yellow"),
             str(row.pid or ""),
             str(row.port or ""),
             str(row.processes or ""),

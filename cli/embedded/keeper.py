@@ -12,7 +12,7 @@ from bidding.errors import AdBidError
 from cli.embedded.board import Board
 from cli.embedded.errors import Gone, NotReady, PartFailed, TooSlow
 from cli.embedded.part import Part
-from cli.embedded.state import Pid
+from cli.embedded.state import Phase, Pid
 
 _POLL_S = 0.2
 _CHECK_EVERY_S = 5.0
@@ -85,7 +85,8 @@ class Keeper(threading.Thread):
         self._await_answer(started)
         self.incarnation += 1
         took = round(time.monotonic() - started, 1)
-        self.board.part(self.part.name, phase="running", took_s=took, detail="")
+        phase: Phase = "done" if self.part.once else "running"
+        self.board.part(self.part.name, phase=phase, took_s=took, detail="")
         self.ready.set()
 
     def _await_answer(self, started: float) -> None:

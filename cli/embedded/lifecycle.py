@@ -14,9 +14,9 @@ from rich.console import Console
 from cli.embedded import processes
 from cli.embedded.errors import EmbeddedError, OtherSystem, tail_of
 from cli.embedded.home import Home
-from cli.embedded.plan import plan
+from cli.embedded.plan import Plan, plan
 from cli.embedded.progress import follow
-from cli.embedded.state import SystemState, clear_env, read_state
+from cli.embedded.state import SystemState, clear_env, read_state, write_state
 from cli.embedded.supervisor import Supervisor, clear_away, is_locked, only_one
 from stores.settings import Settings
 
@@ -29,10 +29,14 @@ def run_here(settings: Settings, console: Console, on_up: Callable[[SystemState]
 
     Raises `OtherSystem` where one runs already, and `EmbeddedError` where it does not come up.
     """
-    home = Home(settings.home)
-    home.create()
-    with only_one(home):
-        supervisor = Supervisor(plan(settings))
+    Home(settings.home).create()
+    run_plan(plan(settings), console, on_up)
+
+
+def run_plan(system: Plan, console: Console, on_up: Callable[[SystemState], None]) -> None:
+    """Run these parts in this process, in a home that is made. Ends and raises as `run_here`."""
+    with only_one(system.home):
+        supervisor = Supervisor(system)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stopping.set())
         failure: list[BaseException] = []
@@ -155,4 +159,12 @@ def stop(home: Home) -> bool:
     left = processes.marked(home)
     clear_away(home)
     clear_env(home)
+    if state and state.phase not in ("stopped", "failed"):
+        _note_stopped(home)
     return supervisor is not None or bool(left)
+
+
+def _note_stopped(home: Home) -> None:
+    """Write down for a supervisor that was killed what it would have written itself."""
+    if (state := read_state(home)) and not state.supervised():
+        write_state(home, state.all_stopped())

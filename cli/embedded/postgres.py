@@ -209,6 +209,7 @@ def password(home: Home) -> str:
     """This home's database password: made once, readable by its owner only."""
     path = home.secrets / "postgres"
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24), encoding="utf-8")
     return path.read_text(encoding="utf-8")

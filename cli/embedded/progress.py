@@ -13,6 +13,7 @@ from cli.embedded.state import PartState, SystemState
 
 _STYLES = {
     "running": "green",
+    "done": "green",
     "external": "cyan",
     "starting": "yellow",
     "restarting": "yellow",
@@ -62,7 +63,7 @@ def _line(name: str, part: PartState) -> Text:
 
 
 def _detail(part: PartState) -> str:
-    if part.phase == "running" and part.took_s is not None:
+    if part.phase in ("running", "done") and part.took_s is not None:
         return f"{part.took_s:.1f} s"
     return f"given by {part.detail}" if part.phase == "external" else part.detail
 

@@ -10,7 +10,9 @@ import psutil
 
 from cli.embedded.home import Home
 
-Phase = Literal["waiting", "starting", "running", "external", "restarting", "failed", "stopped"]
+Phase = Literal[
+    "waiting", "starting", "running", "done", "external", "restarting", "failed", "stopped"
+]
 SystemPhase = Literal["starting", "up", "stopping", "stopped", "failed"]
 
 _CLOCK_SLACK_S = 2.0  # a process's start time moves with corrections of the boot time
@@ -71,6 +73,13 @@ class SystemState:
 
     def with_part(self, name: str, part: PartState) -> "SystemState":
         return replace(self, parts={**self.parts, name: part})
+
+    def all_stopped(self) -> "SystemState":
+        parts = {
+            name: part if part.phase == "external" else replace(part, phase="stopped", pid=None)
+            for name, part in self.parts.items()
+        }
+        return replace(self, phase="stopped", parts=parts)
 
 
 def write_state(home: Home, state: SystemState) -> None:
