@@ -1,8 +1,11 @@
 """The whole product, as a newcomer runs it: up, import, train, score over HTTP, down."""
 
+import json
+import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
+from tests.ipinyou_log import ADVERTISERS, GOOD_SEGMENT, write_log
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 PORT = 18_800
@@ -46,6 +51,19 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     found.adbid("up", "--detach", "--port", str(PORT))
     yield found
     found.adbid("down", check=False)
+
+
+@pytest.fixture(scope="module")
+def trained(system: System, tmp_path_factory: pytest.TempPathFactory) -> System:
+    """The system after a generated log was imported and learned from."""
+    folder = tmp_path_factory.mktemp("logs")
+    log = write_log(folder / "log.csv.gz", 6_000)
+    first = json.loads(system.adbid("import", "ipinyou", str(log), "--json").stdout)
+    again = json.loads(system.adbid("import", "ipinyou", str(log), "--json").stdout)
+    assert (first["accepted"], again["already"]) == (6_000, True)
+    models = json.loads(system.adbid("train", "--json").stdout)
+    assert [(m["name"], m["version"], m["champion"]) for m in models] == [("adbid-ctr", "1", True)]
+    return system
 
 
 def score(**body: Any) -> httpx.Response:
@@ -101,6 +119,54 @@ def test_health_docs_and_openapi_are_there(system: System) -> None:
     document = httpx.get(f"{URL}/openapi.json", timeout=10).json()
     schema = document["components"]["schemas"]["ScoreRequest"]
     assert set(schema["required"]) == {"bids"}
+
+
+def a_logged_request(**changes: Any) -> dict[str, Any]:
+    bids = [
+        {"bid_id": brand, "brand": brand, "pricing_model": "CPC", "amount": 1.0}
+        for brand in ADVERTISERS
+    ]
+    return {"slot": "slot-1", "device_type": "windows", "browser": "chrome", "bids": bids} | changes
+
+
+def until_scored_by(version: str, **body: Any) -> dict[str, Any]:
+    """The answer of the first bundle that this model version scored; within 15 s."""
+    for _ in range(30):
+        answer = score(**body)
+        assert answer.status_code == 200, answer.text
+        if answer.json()["models"]["ctr"] == version:
+            found: dict[str, Any] = answer.json()
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"no replica took version {version}")
+
+
+def test_a_trained_model_answers_and_knows_the_good_segment(trained: System) -> None:
+    plain = until_scored_by("1", **a_logged_request())
+    assert "UNKNOWN_BRAND" not in {r["reason"] for r in plain["results"]}
+    good = score(**a_logged_request(segments=[GOOD_SEGMENT])).json()
+    without = {r["brand_id"]: r["quality_factor"] for r in plain["results"]}
+    assert all(r["quality_factor"] > without[r["brand_id"]] for r in good["results"])
+
+
+def test_explained_factors_multiply_to_the_value(trained: System) -> None:
+    answer = until_scored_by("1", **a_logged_request(explain=True, segments=[GOOD_SEGMENT]))
+    for result in answer["results"]:
+        product = math.prod(result["explain"]["factors"].values())
+        assert product == pytest.approx(result["vpi"], rel=1e-9)
+
+
+def test_a_model_is_judged_and_replayed_on_rows_it_has_not_seen(
+    trained: System, tmp_path: Path
+) -> None:
+    fresh = str(write_log(tmp_path / "fresh.csv.gz", 4_000, seed=2))
+    report = json.loads(trained.adbid("evaluate", fresh, "--json").stdout)
+    auc = report["model"]["auc"]["value"]
+    assert auc > report["baselines"]["constant"]["auc"]["value"] + 0.1
+    assert report["left_out"] == 0
+    bought = json.loads(trained.adbid("replay", fresh, "--budget", "100", "--json").stdout)
+    clicks = {name: found["clicks"] for name, found in bought["policies"].items()}
+    assert clicks["ours"] > clicks["constant"]
 
 
 def test_a_second_up_is_the_same_system_and_down_leaves_no_process(system: System) -> None:
