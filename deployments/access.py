@@ -15,7 +15,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 
-from bidding.errors import FieldProblem, Forbidden, InvalidRequest
+from bidding.errors import Forbidden
 from stores.audit import Author
 from stores.key_types import KeyRecord, Keys, Scope, refused
 
@@ -23,7 +23,6 @@ COOKIE = "adbid_session"
 SESSION_S = 12 * 3600
 # A form of another site can't set this header: with the cookie alone nothing is written.
 SITE_HEADER, SITE_VALUE = "x-requested-with", "adbid"
-LONGEST_REASON = 500
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BEARER = HTTPBearer(
@@ -167,13 +166,7 @@ def author_of(key: KeyRecord, reason: str | None) -> Author:
 
 def reason_of(header: str | None) -> str | None:
     """`X-Reason`, percent-decoded, since headers hold no other than Latin letters."""
-    if header is None:
-        return None
-    reason = unquote(header)
-    if len(reason) > LONGEST_REASON or "\x00" in reason:
-        problem = FieldProblem("X-Reason", f"must be at most {LONGEST_REASON} characters, no NUL")
-        raise InvalidRequest(f"X-Reason {problem.problem}", problems=(problem,))
-    return reason
+    return None if header is None else unquote(header).replace("\x00", "")
 
 
 class AttemptLimit:

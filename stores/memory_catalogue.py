@@ -1,6 +1,7 @@
 """The catalogue's in-memory twin: the same rules over dictionaries."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from bidding.errors import Conflict, FieldProblem, InvalidRequest, NotFound
@@ -31,7 +32,7 @@ class MemoryCatalogue:
         """The five strategies."""
         for name, multiplier, priority in SEEDED:
             draft = StrategyDraft.model_validate(
-                {"name": name, "vpi_multiplier": multiplier, "priority": priority}
+                {"name": name, "vpi_multiplier": Decimal(multiplier), "priority": priority}
             )
             await self.create(STRATEGIES, draft, Author("seed"))
 

@@ -6,9 +6,18 @@ decimals inside and plain numbers in JSON.
 
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from stores.schema import MAX_KEY_LENGTH
 
@@ -18,15 +27,49 @@ LARGEST_INT = 2**31 - 1
 _NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text can't hold it
 _AS_NUMBER = PlainSerializer(float, return_type=float, when_used="json")
 
+
+def _exact(value: object) -> Decimal:
+    """A JSON number as the decimal that was meant; never text."""
+    if isinstance(value, float) and isfinite(value):
+        return Decimal(f"{value:.15g}")
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Decimal(value)
+    raise ValueError("must be a number")
+
+
+def _whole(value: object) -> object:
+    """`7.0` is the integer 7 in JSON; `"7"` and `true` are none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _decimal(**bounds: float) -> WithJsonSchema:
+    return WithJsonSchema({"type": "number"} | bounds, mode="validation")
+
+
 ExternalKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH, pattern=_NO_NUL)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
 Label = Annotated[str, Field(max_length=100, pattern=_NO_NUL)]
-RowId = Annotated[int, Field(ge=1, le=LARGEST_ID, strict=True)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Pixels = Annotated[int, Field(ge=1, le=100_000, strict=True)]
-Floor = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=6), _AS_NUMBER]
-Multiplier = Annotated[Decimal, Field(gt=0, le=10, decimal_places=4), _AS_NUMBER]
-Vpi = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Whole = BeforeValidator(_whole)
+Flag = Annotated[bool, Field(strict=True)]
+RowId = Annotated[int, Field(ge=1, le=LARGEST_ID, strict=True), Whole]
+Priority = Annotated[int, Field(ge=-LARGEST_INT, le=LARGEST_INT, strict=True), Whole]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+Pixels = Annotated[int, Field(ge=1, le=100_000, strict=True), Whole]
+Floor = Annotated[
+    Decimal,
+    Field(ge=0, max_digits=14, decimal_places=6),
+    BeforeValidator(_exact),
+    _decimal(minimum=0, maximum=99_999_999, multipleOf=0.000001),
+    _AS_NUMBER,
+]
+Multiplier = Annotated[
+    Decimal,
+    Field(gt=0, le=10, decimal_places=4),
+    BeforeValidator(_exact),
+    _decimal(exclusiveMinimum=0, maximum=10, multipleOf=0.0001),
+    _AS_NUMBER,
+]
+Vpi = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 PricingModelName = Literal["CPM", "CPC", "CPA", "CPA_PERCENT"]
 
 
@@ -54,7 +97,7 @@ class StrategyDraft(Draft):
 
     name: Name
     vpi_multiplier: Multiplier
-    priority: Annotated[int, Field(ge=-LARGEST_INT, le=LARGEST_INT, strict=True)] = 0
+    priority: Priority = 0
 
 
 class StrategyRecord(Stored, StrategyDraft):
@@ -70,7 +113,7 @@ class PartnerDraft(Draft):
     name: Name
     quality: Share = 0.5
     bought_by: Literal["CPM", "CPC"] | None = None
-    paused: bool = False
+    paused: Flag = False
 
 
 class PartnerRecord(Stored, PartnerDraft):
@@ -89,7 +132,7 @@ class SlotDraft(Draft):
     width: Pixels | None = None
     height: Pixels | None = None
     format: Label | None = None
-    paused: bool = False
+    paused: Flag = False
 
 
 class SlotRecord(Stored, SlotDraft):
@@ -116,8 +159,8 @@ class BrandDraft(Draft):
     name: Name
     vertical: Label = ""
     strategy_id: RowId
-    paused: bool = False
-    cpa_on_bought_traffic: bool = False
+    paused: Flag = False
+    cpa_on_bought_traffic: Flag = False
     thresholds: dict[PricingModelName, ThresholdDraft] = Field(default_factory=dict)
 
 

@@ -1,11 +1,12 @@
 """The routes of one noun of the catalogue; strategies, partners, slots and brands are alike."""
 
+import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from bidding.errors import PreconditionMissing
+from bidding.errors import FieldProblem, InvalidRequest, PreconditionMissing
 from deployments import openapi
 from deployments.access import Access, author_of, reason_of
 from deployments.catalogue_shapes import (
@@ -22,24 +23,44 @@ from stores.nouns import DraftT, RecordT
 from stores.records import LARGEST_ID, Stored
 
 RowId = Annotated[int, Path(alias="id", ge=1, le=LARGEST_ID)]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        pattern=r'^(\*|"[0-9]{1,9}")$',
-        description="The ETag that was read; `*` takes any. Without it: 428.",
-    ),
-]
 XReason = Annotated[
     str | None,
-    Header(
-        alias="X-Reason", max_length=2000, description="Why, for the audit log; percent-encoded"
-    ),
+    Header(alias="X-Reason", max_length=500, description="Why, for the audit log; percent-encoded"),
 ]
+_SEEN = re.compile(r'\*|"[0-9]{1,9}"')
+# Documented by hand: FastAPI would answer 422 where a required header is missing, not 428.
+_IF_MATCH = {
+    "parameters": [
+        {
+            "name": "If-Match",
+            "in": "header",
+            "required": True,
+            "description": "The ETag that was read; `*` takes any. Without it: 428.",
+            "schema": {"type": "string", "pattern": f"^({_SEEN.pattern})$"},
+        }
+    ]
+}
 _ETAG = openapi.header("ETag", "The row's version")
 _LOCATION = openapi.header("Location", "Where the new row is")
 _REFUSED = (401, 403, 422, 503)
 _WRITE_REFUSED = (400, *_REFUSED, 409)
+
+
+async def seen_version(request: Request) -> int | None:
+    """The version that the caller has seen; `None` takes any.
+
+    Raises `PreconditionMissing`, or `InvalidRequest` for what was never an ETag of ours.
+    """
+    given = request.headers.get("if-match")
+    if given is None:
+        raise PreconditionMissing("send If-Match with the ETag that you have read, or *")
+    if not _SEEN.fullmatch(given):
+        problem = FieldProblem("If-Match", 'must be an ETag as it was read, like "3", or *')
+        raise InvalidRequest(f"If-Match {problem.problem}", problems=(problem,))
+    return None if given == "*" else int(given.strip('"'))
+
+
+SeenVersion = Annotated[int | None, Depends(seen_version)]
 
 
 def build_all(editing: Editing, access: Access) -> list[APIRouter]:
@@ -107,17 +128,17 @@ def build(shapes: Shapes[DraftT, RecordT], editing: Editing, access: Access) -> 
         summary=f"Change a {name}: every field as given, the others by default",
         response_model=shapes.record,
         responses=openapi.headers(200, _ETAG) | openapi.errors(*_WRITE_REFUSED, 404, 412, 428),
+        openapi_extra=_IF_MATCH,
     )
     async def replace(
         row_id: RowId,
         body: Body,  # type: ignore[valid-type]
         response: Response,
         key: Annotated[KeyRecord, operator],
-        if_match: IfMatch = None,
+        version: SeenVersion,
         x_reason: XReason = None,
     ) -> Stored:
         draft, reason = _split(shapes, body, x_reason)
-        version = _version(if_match)
         author = author_of(key, reason)
         made = await editing.replace(noun, row_id, draft, author, version=version)
         return _tagged(made, response)
@@ -128,15 +149,16 @@ def build(shapes: Shapes[DraftT, RecordT], editing: Editing, access: Access) -> 
         summary=f"Delete a {name} that nothing uses",
         status_code=204,
         responses=openapi.errors(*_REFUSED, 404, 409, 412, 428),
+        openapi_extra=_IF_MATCH,
     )
     async def delete(
         row_id: RowId,
         key: Annotated[KeyRecord, operator],
-        if_match: IfMatch = None,
+        version: SeenVersion,
         x_reason: XReason = None,
     ) -> None:
         author = author_of(key, reason_of(x_reason))
-        await editing.delete(noun, row_id, author, version=_version(if_match))
+        await editing.delete(noun, row_id, author, version=version)
 
     return router
 
@@ -165,13 +187,6 @@ def _split(
     """The row as it shall be, and why; what the body says of it comes before the header."""
     reason = getattr(body, "reason", None) or reason_of(x_reason)
     return shapes.noun.draft.model_validate(body.model_dump(exclude={"reason"})), reason
-
-
-def _version(if_match: str | None) -> int | None:
-    """The version that the caller has seen; `None` takes any."""
-    if if_match is None:
-        raise PreconditionMissing("send If-Match with the ETag that you have read, or *")
-    return None if if_match == "*" else int(if_match.strip('"'))
 
 
 def _tagged(row: Stored, response: Response) -> Stored:

@@ -10,7 +10,7 @@ from deployments.access import Access
 from deployments.routes.catalogue import RowId
 from deployments.what_if import Answer, Proposal, WhatIf
 from stores.brand_names import BrandNames
-from stores.records import LARGEST_INT
+from stores.records import Priority, Whole
 
 MOST_DECISIONS = 50_000
 
@@ -20,10 +20,10 @@ class WhatIfIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    vpi_multiplier: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
-    priority: Annotated[int, Field(ge=-LARGEST_INT, le=LARGEST_INT, strict=True)] | None = None
+    vpi_multiplier: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False, strict=True)]
+    priority: Priority | None = None
     decisions: Annotated[
-        int, Field(ge=1, le=MOST_DECISIONS, strict=True, description="How many of the last")
+        int, Field(ge=1, le=MOST_DECISIONS, strict=True, description="How many of the last"), Whole
     ] = 10_000
 
 
