@@ -5,17 +5,32 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from msgspec import Struct
 
 from deployments import openapi, problems, spa
 from deployments.access import Access, undeclared_routes
+from deployments.decision_shapes import Decision, DecisionPage
 from deployments.door import ScoreHandler
 from deployments.event_request import EventsAnswer, EventsRequest
+from deployments.metric_shapes import Overview, Reasons, VpiGrid
 from deployments.routes import health, score, session
 from deployments.score_answer import ScoreAnswer
 from deployments.score_request import ScoreRequest
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 DESCRIPTION = "Decides, in milliseconds, which brand's bid should win an ad slot."
+# What is decoded or encoded by msgspec, and so documented by it.
+SHAPES: list[type[Struct]] = [
+    ScoreRequest,
+    ScoreAnswer,
+    EventsRequest,
+    EventsAnswer,
+    DecisionPage,
+    Decision,
+    VpiGrid,
+    Reasons,
+    Overview,
+]
 
 
 def build(
@@ -40,5 +55,5 @@ def build(
     if open_to_all := undeclared_routes(app):
         raise RuntimeError(f"routes without access.require(...) or PUBLIC: {open_to_all}")
     spa.install(app)
-    openapi.install(app, [ScoreRequest, ScoreAnswer, EventsRequest, EventsAnswer])
+    openapi.install(app, SHAPES)
     return app

@@ -9,13 +9,14 @@ from bidding.errors import StoreUnavailable
 from deployments.access import Access
 from deployments.decision_log import DecisionLog
 from deployments.event_intake import EventIntake
-from deployments.routes import events
+from deployments.routes import decisions, events, metrics
 from deployments.rules_view import RulesFeed
 from deployments.slot_source import SlotSource
 from stores.decisions import PostgresDecisions
 from stores.event_settings import load_event_settings
 from stores.events import PostgresEvents
 from stores.feature_types import SlotKey
+from stores.metrics import PostgresMetrics
 from stores.postgres import Postgres
 from stores.settings import Settings
 
@@ -57,11 +58,17 @@ class Learning:
 
     log: DecisionLog
     intake: EventIntake
-    clients: tuple[Postgres, ...]
+    reading: Postgres
+    writing: tuple[Postgres, ...]
+    kept_days: int
 
-    def routers(self, access: Access) -> list[APIRouter]:
+    def routers(self, access: Access, readiness: metrics.Readiness) -> list[APIRouter]:
         """The routes of the learning loop."""
-        return [events.build(self.intake, access)]
+        return [
+            events.build(self.intake, access),
+            decisions.build(PostgresDecisions(self.reading), access, self.kept_days),
+            metrics.build(PostgresMetrics(self.reading), readiness, access),
+        ]
 
     def start(self) -> None:
         """Begin to write in the background of the running event loop."""
@@ -70,7 +77,7 @@ class Learning:
     async def aclose(self) -> None:
         """Write what waits, then close."""
         await self.log.aclose()
-        for client in self.clients:
+        for client in (self.reading, *self.writing):
             await client.aclose()
 
 
@@ -79,12 +86,13 @@ def open_learning(settings: Settings, rules: RulesFeed, slots: SlotSource) -> Le
     if settings.database_url is None:
         raise StoreUnavailable("DATABASE_URL is not set; `adbid up` sets it")
     limits = load_event_settings()
-    logging, events_ = (
-        Postgres(settings.database_url, max_size=CONNECTIONS, timeout_s=TIMEOUT_S) for _ in range(2)
+    reading, logging, reporting = (
+        Postgres(settings.database_url, max_size=CONNECTIONS, timeout_s=TIMEOUT_S) for _ in range(3)
     )
     catalogue = Catalogue(rules, slots)
     intake = EventIntake(
-        PostgresEvents(events_), limits.events, catalogue.find_slot, catalogue.find_brand
+        PostgresEvents(reporting), limits.events, catalogue.find_slot, catalogue.find_brand
     )
     log = DecisionLog(PostgresDecisions(logging), limits.decision_log)
-    return Learning(log, intake, (logging, events_))
+    kept_days = limits.retention_days.decision
+    return Learning(log, intake, reading, (logging, reporting), kept_days)

@@ -1,0 +1,184 @@
+"""`GET /api/metrics/...`: value by time and group, bids by reason, and the state of now."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from deployments import openapi
+from deployments.access import Access
+from deployments.json_body import wrong
+from deployments.metric_shapes import (
+    Banner,
+    Overview,
+    OverviewNow,
+    OverviewPoint,
+    Reasons,
+    VpiGrid,
+    grid_of,
+    point_of,
+    reasons_of,
+)
+from deployments.score_answer import Versions
+from stores import decision_totals as totals
+from stores.metric_types import Granularity, GroupBy, Metrics, MinuteSum, VpiQuery
+
+VALUE_DAYS = 28
+REASON_HOURS = 24
+LONGEST_SPAN = timedelta(days=370)
+# An overview has about this many points at most.
+POINTS = 180
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MEASURES = (totals.DECISIONS, totals.WON, totals.WINNERS_VPI, totals.DEGRADED, totals.TOOK)
+Readiness = Callable[[], dict[str, Any]]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+_encode = msgspec.json.Encoder().encode
+
+
+class SpanQuery(BaseModel):
+    """From `from` on and before `to`, in whole hours of UTC."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    since: AwareDatetime | None = Field(default=None, alias="from")
+    until: AwareDatetime | None = Field(default=None, alias="to")
+    granularity: Granularity = "hour"
+
+    def span(self, now: datetime, default: timedelta) -> tuple[datetime, datetime]:
+        """Whole hours that cover it. Raises `InvalidRequest` for one that is empty or too long."""
+        until = _utc("to", self.until) or now
+        since = _utc("from", self.since) or until - default
+        if not timedelta(0) < until - since <= LONGEST_SPAN:
+            raise wrong("from", f"must be before `to`, by {LONGEST_SPAN.days} days at most")
+        start = since.replace(minute=0, second=0, microsecond=0)
+        end = until.replace(minute=0, second=0, microsecond=0)
+        return start, end if end == until else end + HOUR
+
+
+class VpiGridQuery(SpanQuery):
+    """Which performance to sum."""
+
+    group_by: GroupBy = "dow"
+    slot_id: Id | None = None
+    brand_id: Id | None = None
+    partner_id: Id | None = None
+    device_type: Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")] | None = None
+
+
+class OverviewQuery(BaseModel):
+    """How far back the series goes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
+
+
+def build(metrics: Metrics, readiness: Readiness, access: Access) -> APIRouter:
+    """The router of the sums."""
+    router = APIRouter(
+        prefix="/api/metrics", tags=["metrics"], dependencies=[access.require("view")]
+    )
+    errors = openapi.errors(401, 403, 422, 503)
+
+    @router.get(
+        "/vpi",
+        operation_id="get_vpi",
+        response_class=Response,
+        responses={200: openapi.answer(VpiGrid, "The busiest 200 groups"), **errors},
+    )
+    async def get_vpi(query: Annotated[VpiGridQuery, Query()]) -> Response:
+        """Value per impression by hour of the day, or by day, and by group; 28 days by default."""
+        since, until = query.span(datetime.now(UTC), VALUE_DAYS * DAY)
+        asked = VpiQuery(
+            since,
+            until,
+            query.granularity,
+            query.group_by,
+            query.slot_id,
+            query.brand_id,
+            query.partner_id,
+            query.device_type,
+        )
+        return _json(grid_of(asked, await metrics.sum_performance(asked)))
+
+    @router.get(
+        "/reasons",
+        operation_id="get_reasons",
+        response_class=Response,
+        responses={200: openapi.answer(Reasons, "The oldest first"), **errors},
+    )
+    async def get_reasons(query: Annotated[SpanQuery, Query()]) -> Response:
+        """How many bids won, and how many did not for which reason; 24 hours by default."""
+        since, until = query.span(datetime.now(UTC), REASON_HOURS * HOUR)
+        step = HOUR if query.granularity == "hour" else DAY
+        return _json(reasons_of(await metrics.sum_decisions((totals.REASON,), since, until, step)))
+
+    @router.get(
+        "/overview",
+        operation_id="get_overview",
+        response_class=Response,
+        responses={200: openapi.answer(Overview, "The last minutes"), **errors},
+    )
+    async def get_overview(query: Annotated[OverviewQuery, Query()]) -> Response:
+        """What the service does now, and did lately, by its decision log."""
+        now = datetime.now(UTC)
+        step = MINUTE * max(1, -(-query.minutes // POINTS))
+        sums = await metrics.sum_decisions(MEASURES, now - query.minutes * MINUTE, now, step)
+        last = await metrics.sum_decisions(MEASURES, now - 2 * MINUTE, now, MINUTE)
+        return _json(overview_of(now, step, sums, last, readiness()))
+
+    return router
+
+
+def overview_of(
+    now: datetime,
+    step: timedelta,
+    sums: list[MinuteSum],
+    last: list[MinuteSum],
+    state: dict[str, Any],
+) -> Overview:
+    """From sums by step of time; `last` are those of the last two minutes."""
+    by_step: dict[datetime, list[MinuteSum]] = defaultdict(list)
+    for each in sums:
+        by_step[each.at].append(each)
+    series = [
+        point_of(at, min(step, now - at).total_seconds() or 1.0, found)
+        for at, found in sorted(by_step.items())
+    ]
+    first = now.replace(second=0, microsecond=0) - MINUTE
+    lately = point_of(first, (now - first).total_seconds(), last)
+    return Overview(_now(lately, state), series, _banners(now, state))
+
+
+def _now(point: OverviewPoint, state: dict[str, Any]) -> OverviewNow:
+    models = state["models"]
+    return OverviewNow(
+        point.requests_per_s,
+        point.p95_ms,
+        point.win_rate,
+        point.vpi,
+        point.degraded_share,
+        Versions(models["ctr"], models["cvr"]),
+    )
+
+
+def _banners(now: datetime, state: dict[str, Any]) -> list[Banner]:
+    missing = ", ".join(state["degraded"])
+    return [Banner("degraded", f"Answering without: {missing}", now)] if missing else []
+
+
+def _utc(name: str, at: datetime | None) -> datetime | None:
+    if at is None:
+        return None
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise wrong(name, "is beyond the calendar") from None
+
+
+def _json(found: msgspec.Struct) -> Response:
+    return Response(_encode(found), media_type="application/json")
