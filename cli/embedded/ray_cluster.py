@@ -15,7 +15,7 @@ from stores.settings import PROJECT_ROOT
 
 _OBJECT_STORE_BYTES = 256 * 2**20
 
-# Read by Ray at start, on every node; see docs/decisions/0001-embedded-services.md.
+# Read by Ray at start, on every node; see docs/decisions/0001-shape.md.
 SERVE_FLAGS = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
