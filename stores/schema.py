@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -473,6 +474,29 @@ rollup_owed = Table(
     "rollup_owed",
     metadata,
     Column("slot_id", BigInteger, primary_key=True),
+)
+
+training_run = Table(
+    "training_run",
+    metadata,
+    Column("submission_id", Code, primary_key=True),
+    Column("night", Date),
+    Column("status", Text, nullable=False, server_default="PENDING"),
+    Column("submitted_at", Moment, nullable=False, server_default=func.now()),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    Column("progress", Text, nullable=False, server_default=""),
+    Column("run_id", Text),
+    Column("model_rows", BigInteger),
+    Column("verdict", Text),
+    Column("ne", Rate),
+    Column("champion_ne", Rate),
+    Column("error", Text),
+    CheckConstraint(
+        "status IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'STOPPED')", "status"
+    ),
+    UniqueConstraint("night"),
+    Index(None, "submitted_at"),
 )
 
 api_key = Table(
