@@ -202,4 +202,6 @@ def _context(request: ScoreRequest) -> dict[str, Any]:
     found: dict[str, Any] = {name: value for name in _CONTEXT if (value := getattr(request, name))}
     if request.segments:
         found["segments"] = request.segments
+    if request.timestamp is not None:  # the hour that the models saw
+        found["timestamp"] = request.at(request.timestamp).isoformat()
     return found
