@@ -37,7 +37,7 @@ _INSERT = f"""
     INSERT INTO api_key (name, prefix, hash, scopes) VALUES ($1, $2, $3, $4)
     ON CONFLICT (prefix) DO NOTHING RETURNING {_COLUMNS}
 """  # noqa: S608
-_VERIFY = f"SELECT hash, {_COLUMNS} FROM api_key WHERE prefix = $1"  # noqa: S608
+VERIFY = f"SELECT hash, {_COLUMNS} FROM api_key WHERE prefix = $1"  # noqa: S608
 _LIST = f"SELECT {_COLUMNS} FROM api_key ORDER BY id"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM api_key WHERE prefix = $1 FOR UPDATE"  # noqa: S608
 _REVOKE = f"UPDATE api_key SET revoked_at = now() WHERE id = $1 RETURNING {_COLUMNS}"  # noqa: S608
@@ -128,7 +128,7 @@ class KeyStore:
                 del self._good[hashed]
 
     async def _verified(self, prefix: str, hashed: bytes) -> KeyRecord:
-        rows = await self._postgres.fetch(_VERIFY, prefix)
+        rows = await self._postgres.fetch(VERIFY, prefix)
         stored = rows[0]["hash"] if rows else _NO_HASH
         if not hmac.compare_digest(stored, hashed) or rows[0]["revoked_at"] is not None:
             self._good.pop(hashed, None)

@@ -49,7 +49,7 @@ class LiveService:
 
     def door(self) -> Door:
         access = self._ops.access
-        routers = [*self._ops.routers(), *self._learning.routers(access)]
+        routers = [*self._ops.routers(), *self._learning.routers(access, self._readiness)]
         app = api.build(self._scorer, self._readiness, access, routers, lifespan=self._lifespan)
         return Door(app, self._scorer, access)
 
