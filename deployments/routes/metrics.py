@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from deployments import openapi
 from deployments.access import Access
@@ -39,13 +39,23 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 _encode = msgspec.json.Encoder().encode
 
 
+def _written_out(value: object) -> object:
+    """Pydantic also reads seconds since 1970, which no document promises."""
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("must be a date and time (RFC 3339)")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 class SpanQuery(BaseModel):
     """From `from` on and before `to`, in whole hours of UTC."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    since: AwareDatetime | None = Field(default=None, alias="from")
-    until: AwareDatetime | None = Field(default=None, alias="to")
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
     granularity: Granularity = "hour"
 
     def span(self, now: datetime, default: timedelta) -> tuple[datetime, datetime]:
