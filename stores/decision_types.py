@@ -41,6 +41,8 @@ ROW_COLUMNS = (
     "propensity",
     "took_ms",
     "simulated",
+    "winner_ctr",
+    "winner_cvr",
 )
 BIDS_COLUMNS = ("decided_at", "decision_id", "brand_ids", "reasons", "packed")
 Row = tuple[Any, ...]
@@ -202,6 +204,7 @@ def row_of(decision: Decision) -> Row:
         decision.propensity,
         decision.took_ms,
         decision.simulated,
+        *_winner_odds(decision.evaluation),
     )
 
 
@@ -273,6 +276,17 @@ def _winner_columns(decision: Decision) -> Row:
         decision.creatives[index],
         _exact(won.clearing_vpi),
         _exact(won.clearing_amount),
+    )
+
+
+def _winner_odds(evaluation: Evaluation) -> tuple[float | None, float | None]:
+    """The winner's CTR and CVR as predicted: what its outcomes are held against."""
+    won, odds = evaluation.winner, evaluation.odds
+    if isinstance(won, NoWinner):
+        return None, None
+    return (
+        float(odds.ctr[won.index] * odds.ctr_quality[won.index]),
+        float(odds.cvr[won.index] * odds.cvr_quality[won.index]),
     )
 
 

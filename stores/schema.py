@@ -356,6 +356,8 @@ decision = Table(
     Column("propensity", Rate),
     Column("took_ms", REAL),
     _flag("simulated"),
+    Column("winner_ctr", REAL),
+    Column("winner_cvr", REAL),
     CheckConstraint("auction IN ('first_price', 'second_price')", "auction"),
     CheckConstraint("propensity > 0 AND propensity <= 1", "propensity"),
     Index(None, "decided_at"),
@@ -492,11 +494,40 @@ training_run = Table(
     Column("ne", Rate),
     Column("champion_ne", Rate),
     Column("error", Text),
-    CheckConstraint(
-        "status IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'STOPPED')", "status"
-    ),
+    CheckConstraint("status IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'STOPPED')", "status"),
     UniqueConstraint("night"),
     Index(None, "submitted_at"),
+)
+
+model_change = Table(
+    "model_change",
+    metadata,
+    _id(),
+    Column("at", Moment, nullable=False, server_default=func.now()),
+    Column("name", Code, nullable=False),
+    Column("alias", Code, nullable=False),
+    Column("from_version", Text),
+    Column("to_version", Text),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+    Column("kind", Text, nullable=False),
+    CheckConstraint("kind IN ('promote', 'rollback', 'automatic_rollback')", "kind"),
+    CheckConstraint("length(actor) >= 1", "actor"),
+    Index(None, "name", "id"),
+)
+
+shadow_score = Table(
+    "shadow_score",
+    metadata,
+    Column("decision_id", Uuid, primary_key=True),
+    Column("name", Code, primary_key=True),
+    Column("bid_id", Code, nullable=False),
+    Column("decided_at", Moment, nullable=False),
+    Column("champion_version", Text, nullable=False),
+    Column("challenger_version", Text, nullable=False),
+    Column("champion", REAL, nullable=False),
+    Column("challenger", REAL, nullable=False),
+    Index(None, "name", "decided_at"),
 )
 
 api_key = Table(
