@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -182,7 +183,7 @@ def decision_of(scored: Scored) -> Decision:
         slot=slot.terms(),
         device_type=request.device_type,
         auction=request.auction_type,
-        context=_context(request),
+        context=_context(request, scored.decided_at),
         creative_types=[bid.creative_type for bid in request.bids],
         creatives=[bid.creative for bid in request.bids],
         evaluation=scored.evaluation,
@@ -198,8 +199,11 @@ def is_sampled(decision_id: UUID, share: float) -> bool:
     return (decision_id.int & 0xFFFF) < share * 0x10000
 
 
-def _context(request: ScoreRequest) -> dict[str, Any]:
+def _context(request: ScoreRequest, now: datetime) -> dict[str, Any]:
+    """What the request said beside slot, device and bids; the time only where it gave one."""
     found: dict[str, Any] = {name: value for name in _CONTEXT if (value := getattr(request, name))}
+    if request.timestamp is not None:
+        found["timestamp"] = request.at(now).isoformat()
     if request.segments:
         found["segments"] = request.segments
     if request.timestamp is not None:  # the hour that the models saw

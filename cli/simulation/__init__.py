@@ -1,0 +1,1 @@
+"""`adbid simulate`: an ad server, its visitors and a hidden market, over HTTP."""

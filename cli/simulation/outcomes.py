@@ -1,0 +1,49 @@
+"""What comes of a won auction: the impression, and by the true rates a click and an order."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from cli.simulation.traffic import AOV, Offer
+
+SHOWN_AFTER = timedelta(milliseconds=200)
+# Means: a click comes within seconds, an order within hours.
+CLICK_S, ORDER_S = 8.0, 3 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An event that the ad server will send once it has happened."""
+
+    at: datetime
+    type: str
+    decision_id: str
+    value: float | None = None
+
+    def body(self) -> dict[str, Any]:
+        event: dict[str, Any] = {
+            "event_id": str(uuid4()),
+            "type": self.type,
+            "decision_id": self.decision_id,
+            "occurred_at": self.at.isoformat(),
+            "simulated": True,
+        }
+        return event if self.value is None else event | {"value": self.value}
+
+
+def draw(decision_id: str, at: datetime, offer: Offer, rng: np.random.Generator) -> list[Report]:
+    """The winner's events, in their order."""
+    shown_at = at + SHOWN_AFTER
+    found = [Report(shown_at, "impression", decision_id)]
+    if rng.random() >= offer.ctr:
+        return found
+    clicked_at = shown_at + timedelta(seconds=float(rng.exponential(CLICK_S)))
+    found.append(Report(clicked_at, "click", decision_id))
+    if rng.random() < offer.cvr:
+        ordered_at = clicked_at + timedelta(seconds=float(rng.exponential(ORDER_S)))
+        value = round(float(AOV * rng.lognormal(0, 0.3)), 2)
+        found.append(Report(ordered_at, "conversion", decision_id, value))
+    return found
