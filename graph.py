@@ -7,17 +7,20 @@ from deployments.features import Features
 from deployments.ingress import Ingress
 from deployments.rollup import Rollup
 from deployments.scoring import Scoring
+from deployments.telemetry import Telemetry
 
 
 def build() -> Application:
-    """Ingress -> features -> scoring; the rollup counts what the ingress took.
+    """Ingress -> features -> scoring; the rollup counts what the ingress took; telemetry, all.
 
     Replicas and limits are set in `serve_config.yaml`.
     """
-    features = serve.deployment(Features).bind()
-    scoring = serve.deployment(Scoring).bind()
-    rollup = serve.deployment(Rollup).bind()
-    return serve.deployment(Ingress).bind(features=features, scoring=scoring, rollup=rollup)
+    telemetry = serve.deployment(Telemetry).bind()
+    features = serve.deployment(Features).bind(telemetry=telemetry)
+    scoring = serve.deployment(Scoring).bind(telemetry=telemetry)
+    rollup = serve.deployment(Rollup).bind(telemetry=telemetry)
+    ingress = serve.deployment(Ingress)
+    return ingress.bind(features=features, scoring=scoring, rollup=rollup, telemetry=telemetry)
 
 
 app = build()

@@ -5,9 +5,11 @@ has no use for them. FastAPI still declares the route, so it is documented and r
 """
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidding.errors import AdBidError, InvalidRequest, TooLarge
@@ -18,6 +20,7 @@ from deployments.score_request import MAX_BODY_BYTES
 SCORE_PATH = "/api/score"
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", problems.CONTENT_TYPE.encode())
+log = structlog.get_logger(__name__)
 
 
 class ScoreHandler(Protocol):
@@ -28,39 +31,54 @@ class ScoreHandler(Protocol):
 
 
 class Door:
-    """An ASGI application: the score route by hand, the rest by `app`."""
+    """An ASGI application: the score route by hand, the rest by `app`.
 
-    def __init__(self, app: ASGIApp, score: ScoreHandler, access: Access) -> None:
+    `refused` counts the bundles that got no decision, by HTTP status.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        score: ScoreHandler,
+        access: Access,
+        refused: Counter[int] | None = None,
+    ) -> None:
         self._app = app
         self._score = score
         self._access = access
+        self._refused = Counter() if refused is None else refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == SCORE_PATH and scope["method"] == "POST":
-            await answer_score(self._score, self._access, scope["headers"], receive, send)
+            await self._answer_score(scope["headers"], receive, send)
         else:
             await self._app(scope, receive, send)
 
+    async def _answer_score(
+        self, headers: list[tuple[bytes, bytes]], receive: Receive, send: Send
+    ) -> None:
+        """Check the key, read the body, score it, send the answer or the problem."""
+        at = time.monotonic()
+        status, kind, extra = 200, _JSON, {}
+        try:
+            await self._access.admit(headers)
+            check_content_type(headers)
+            body = await self._score(await read_body(receive, headers), headers, at)
+        except Exception as caught:  # the boundary to the client: no traceback leaves
+            error = expected(caught)
+            status, kind = error.status_code, _PROBLEM
+            body = problems.render(status, error.title, error.detail, error.problems)
+            extra = problems.headers_of(status)
+            self._refused[status] += 1
+        await respond(send, status, body, kind, extra)
 
-async def answer_score(
-    score: ScoreHandler,
-    access: Access,
-    headers: list[tuple[bytes, bytes]],
-    receive: Receive,
-    send: Send,
-) -> None:
-    """Check the key, read the body, score it, send the answer or the problem."""
-    at = time.monotonic()
-    status, kind, extra = 200, _JSON, {}
-    try:
-        await access.admit(headers)
-        check_content_type(headers)
-        body = await score(await read_body(receive, headers), headers, at)
-    except AdBidError as error:
-        status, kind = error.status_code, _PROBLEM
-        body = problems.render(status, error.title, error.detail, error.problems)
-        extra = problems.headers_of(status)
-    await respond(send, status, body, kind, extra)
+
+def expected(error: Exception) -> AdBidError:
+    """The error itself if it is one of ours; a bug is logged and gives nothing away."""
+    if isinstance(error, AdBidError):
+        return error
+    log.error("request_failed", exc_info=error)
+    return AdBidError("something went wrong here; it was logged")
 
 
 async def respond(

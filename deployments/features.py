@@ -1,6 +1,12 @@
 """The features deployment: reads slots and rules for every ingress, one round trip a call."""
 
+from ray.serve.handle import DeploymentHandle
+
 from bidding.errors import StoreUnavailable
+from deployments import logs
+from deployments.metrics import Key, key
+from deployments.metrics_ingress import STORES
+from deployments.telemetry_report import Reporter
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 from stores.features import FeatureStore
 from stores.postgres import Postgres
@@ -18,8 +24,12 @@ def open_feature_store(settings: Settings) -> FeatureStore:
 class Features:
     """`stores.feature_types.Features` for the ingress replicas."""
 
-    async def __init__(self) -> None:  # type: ignore[misc]
+    async def __init__(self, telemetry: DeploymentHandle) -> None:  # type: ignore[misc]
+        logs.configure("features")
         self._store = open_feature_store(load_settings())
+        send = telemetry.options(_by_reference=False).take.remote
+        self._reporter = Reporter("Features", [self._read_metrics], send)
+        self._reporter.start()
 
     async def fetch_slots(
         self, keys: list[SlotKey], deadline: float, at_least: int = 0
@@ -41,3 +51,7 @@ class Features:
     async def down(self) -> frozenset[str]:
         """The stores known not to answer just now."""
         return self._store.down()
+
+    def _read_metrics(self) -> dict[Key, float]:
+        down = self._store.down()
+        return {key("adbid_store_up", store): int(store not in down) for store in STORES}

@@ -18,23 +18,28 @@ from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch, join
 from bidding.errors import StoreUnavailable
-from deployments import api
+from deployments import api, logs
 from deployments.door import Door
 from deployments.estimates import Estimator
 from deployments.features import open_feature_store
 from deployments.gather import Gather
 from deployments.learning import open_learning
+from deployments.metrics_ingress import IngressParts
+from deployments.metrics_score import ScoreMeter
 from deployments.ops import open_ops
+from deployments.routes import prometheus
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import Versions
 from deployments.score_request import decode, to_bids
-from deployments.scorer import NO_PREDICTION, Prediction, Scorer
+from deployments.scorer import NO_PREDICTION, Prediction, Scored, Scorer
 from deployments.slot_source import SlotSource, default_slot
+from deployments.telemetry_report import Reporter
 from stores.changes import EVERYTHING
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 from stores.settings import load_settings
 
 RULES_DEADLINE_S = 2.0
+METRICS_DEADLINE_S = 3.0
 # Rows of one call to a scoring replica: about 10 ms of XGBoost, so that no call blocks it long.
 LARGEST_CALL = 3_000
 # What a call to another replica may raise: it died, was overloaded, or the cluster hiccuped.
@@ -49,11 +54,17 @@ class Ingress:
     """HTTP in, HTTP out."""
 
     async def __init__(  # type: ignore[misc]
-        self, features: DeploymentHandle, scoring: DeploymentHandle, rollup: DeploymentHandle
+        self,
+        features: DeploymentHandle,
+        scoring: DeploymentHandle,
+        rollup: DeploymentHandle,
+        telemetry: DeploymentHandle,
     ) -> None:
+        logs.configure("ingress")
         settings = load_settings()
         self._features = features.options(_by_reference=False)
         self._scoring = scoring.options(_by_reference=False)
+        self._telemetry = telemetry.options(_by_reference=False)
         self._watched = open_feature_store(settings)
         self._everything_changed_at = 0
         self._rules = RulesFeed(self._fetch_rules)
@@ -67,16 +78,47 @@ class Ingress:
             self._predict,
             self._explain,
             self._estimator,
-            record=self._learning.log.record,
+            record=self._record,
         )
         self._versions = Versions(None, None)
         self._ops = open_ops(settings)
+        self._meter = ScoreMeter()
+        self._reporter = self._open_reporter()
 
     def __serve_build_asgi_app__(self) -> Door:
         access = self._ops.access
-        routers = [*self._ops.routers(), *self._learning.routers(access, self._readiness)]
+        routers = [
+            *self._ops.routers(),
+            *self._learning.routers(access, self._readiness),
+            prometheus.build(self._fetch_metrics, access),
+        ]
         app = api.build(self._scorer, self._readiness, access, routers, lifespan=self._lifespan)
-        return Door(app, self._scorer, access)
+        return Door(app, self._scorer, access, self._meter.statuses)
+
+    def _record(self, scored: Scored) -> None:
+        self._meter.record(scored)
+        self._learning.log.record(scored)
+
+    def _open_reporter(self) -> Reporter:
+        parts = IngressParts(
+            slots=self._slots,
+            rules=self._rules,
+            decisions=self._learning.log,
+            events=self._learning.intake,
+            waiting=lambda: self._gather.waiting,
+            down=self._down,
+        )
+        return Reporter("Ingress", [self._meter.read, parts.read], self._telemetry.take.remote)
+
+    async def _fetch_metrics(self) -> bytes:
+        try:
+            async with asyncio.timeout(METRICS_DEADLINE_S):
+                return await self._telemetry.text.remote()  # type: ignore[no-any-return]
+        except (*REMOTE_ERRORS, TimeoutError) as error:
+            raise StoreUnavailable("the telemetry replica does not answer; try again") from error
+
+    def _down(self) -> set[str]:
+        return set(self._watched.down()) | set(self._rules.missing)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -89,12 +131,14 @@ class Ingress:
         ]
         await self._warm_up()
         self._learning.start()
+        self._reporter.start()
         gc.collect()
         gc.freeze()
         yield
         for task in following:
             task.cancel()
         await self._learning.aclose()
+        await self._reporter.aclose()
         await self._watched.aclose()
         await self._ops.aclose()
 
@@ -174,7 +218,7 @@ class Ingress:
             raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
 
     def _readiness(self) -> dict[str, Any]:
-        down = set(self._watched.down()) | set(self._rules.missing)
+        down = self._down()
         if self._versions == NO_PREDICTION.versions:
             down.add("models")
         return {

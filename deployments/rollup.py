@@ -10,8 +10,12 @@ from typing import Any
 
 import psycopg
 import structlog
+from ray.serve.handle import DeploymentHandle
 
 from bidding.errors import StoreUnavailable
+from deployments import logs
+from deployments.metrics import Key, key
+from deployments.telemetry_report import Reporter
 from stores.event_settings import EventSettings, load_event_settings
 from stores.event_types import Rollup as RollupStore
 from stores.postgres import Postgres
@@ -75,7 +79,8 @@ class RollupLoop:
 class Rollup:
     """The replica."""
 
-    async def __init__(self) -> None:  # type: ignore[misc]
+    async def __init__(self, telemetry: DeploymentHandle) -> None:  # type: ignore[misc]
+        logs.configure("rollup")
         settings = load_settings()
         if settings.database_url is None or settings.redis_url is None:
             raise StoreUnavailable("DATABASE_URL and REDIS_URL are not set; `adbid up` sets them")
@@ -95,6 +100,9 @@ class Rollup:
             asyncio.create_task(self._loop.refresh()),
             asyncio.create_task(keep_for_ever(settings.database_url, limits)),
         ]
+        send = telemetry.options(_by_reference=False).take.remote
+        self._reporter = Reporter("Rollup", [self._read_metrics], send)
+        self._reporter.start()
 
     async def report(self) -> dict[str, Any]:
         """How far it is: events counted and waiting, attempts that failed."""
@@ -102,6 +110,12 @@ class Rollup:
             "counted": self._loop.counted,
             "failed": self._loop.failed,
             "backlog": await self._store.backlog(),
+        }
+
+    def _read_metrics(self) -> dict[Key, float]:
+        return {
+            key("adbid_events_counted_total"): self._loop.counted,
+            key("adbid_rollup_failures_total"): self._loop.failed,
         }
 
     async def check_health(self) -> None:

@@ -72,6 +72,11 @@ class RulesFeed:
         """True while no store could confirm the view lately."""
         return time.monotonic() - self.read_at > 2 * REFRESH_S
 
+    @property
+    def age_s(self) -> float:
+        """Seconds since a store confirmed the view; 0 before there is one."""
+        return 0.0 if self.view is None else time.monotonic() - self.read_at
+
     def changed(self) -> None:
         """Something was written: read again at once."""
         self._changed.set()

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from ray import serve
+from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
+from deployments import logs
+from deployments.metrics import Key, key
 from deployments.model_slot import ModelSlot
+from deployments.telemetry_report import Reporter
 from stores.feature_contract import load_contract
 from stores.model_fetch import ModelFiles
 from stores.model_registry import CTR_MODEL, CVR_MODEL, MlflowRegistry
@@ -24,7 +28,8 @@ Prediction = tuple[NDArray[np.float32] | None, str | None]
 class Scoring:
     """Answers matrices with probabilities. Holds the CTR and the CVR model."""
 
-    async def __init__(self) -> None:  # type: ignore[misc]
+    async def __init__(self, telemetry: DeploymentHandle) -> None:  # type: ignore[misc]
+        logs.configure("scoring")
         settings = load_settings()
         if settings.mlflow_tracking_uri is None:
             raise StoreUnavailable("MLFLOW_TRACKING_URI is not set; `adbid up` sets it")
@@ -38,6 +43,9 @@ class Scoring:
             asyncio.create_task(slot.follow(settings.model_poll_s))
             for slot in (self._ctr, self._cvr)
         ]
+        send = telemetry.options(_by_reference=False).take.remote
+        self._reporter = Reporter("Scoring", [self._read_metrics], send)
+        self._reporter.start()
 
     async def score(self, batch: ScoreBatch) -> tuple[Prediction, Prediction]:
         """Predicted CTR and CVR (float32[N], None without a model) and the versions used."""
@@ -46,10 +54,10 @@ class Scoring:
     async def explain(self, batch: ScoreBatch) -> dict[str, Any]:
         """Contributions in log-odds by factor group, float64[N] each, of both models."""
         found: dict[str, Any] = {}
-        for key, slot, margin in (("ctr", self._ctr, batch.ctr), ("cvr", self._cvr, batch.cvr)):
+        for rate, slot, margin in (("ctr", self._ctr, batch.ctr), ("cvr", self._cvr, batch.cvr)):
             model = slot.current
             if model is not None:
-                found[key] = model.contributions(batch, margin)
+                found[rate] = model.contributions(batch, margin)
         return found
 
     async def report(self) -> dict[str, Any]:
@@ -57,6 +65,17 @@ class Scoring:
         replica = serve.get_replica_context().replica_id.unique_id
         slots = [asdict(self._ctr.report), asdict(self._cvr.report)]
         return {"replica": replica, "pid": os.getpid(), "models": slots}
+
+    def _read_metrics(self) -> dict[Key, float]:
+        found: dict[Key, float] = {}
+        for report in (self._ctr.report, self._cvr.report):
+            if report.version is not None:
+                found[key("adbid_model_info", report.name, report.version)] = 1
+            for outcome, count in report.reloads.items():
+                found[key("adbid_model_reloads_total", report.name, outcome)] = count
+            found[key("adbid_model_refused", report.name)] = len(report.refused)
+            found[key("adbid_store_up", "mlflow")] = int(report.registry_reachable)
+        return found
 
 
 def _predict(slot: ModelSlot, batch: ScoreBatch, posterior: NDArray[np.float32]) -> Prediction:

@@ -39,6 +39,7 @@ class Registry(Protocol):
     async def versions(self, name: str) -> list[ModelVersion]: ...
     async def set_alias(self, name: str, alias: str, version: str) -> None: ...
     async def tag(self, name: str, version: str, key: str, value: str) -> None: ...
+    async def figures(self, run_id: str) -> dict[str, float]: ...
 
 
 class MlflowRegistry:
@@ -98,6 +99,12 @@ class MlflowRegistry:
         body = {"name": name, "version": version, "key": key, "value": value[:5000]}
         await self._post("/model-versions/set-tag", body)
 
+    async def figures(self, run_id: str) -> dict[str, float]:
+        """The metrics that a run logged last; nothing of a run that is gone."""
+        answer = await self._get("/runs/get", {"run_id": run_id})
+        rows = [] if answer is None else answer["run"]["data"].get("metrics", [])
+        return {str(row["key"]): float(row["value"]) for row in rows}
+
     async def _get(self, path: str, params: dict[str, str]) -> dict[str, Any] | None:
         try:
             response = await self._client.get(_API + path, params=params)
@@ -150,6 +157,7 @@ class MemoryRegistry:
     def __init__(self) -> None:
         self.aliases: dict[tuple[str, str], str] = {}
         self.models: dict[str, list[ModelVersion]] = {}
+        self.runs: dict[str, dict[str, float]] = {}
         self.down = False
 
     def add(self, version: ModelVersion) -> None:
@@ -187,6 +195,10 @@ class MemoryRegistry:
         for found in self.models.get(name, []):
             if found.version == version:
                 found.tags[key] = value[:5000]
+
+    async def figures(self, run_id: str) -> dict[str, float]:
+        self._check()
+        return dict(self.runs.get(run_id, {}))
 
     def _check(self) -> None:
         if self.down:

@@ -104,7 +104,8 @@ class RayCluster:
             wrapper = haproxy.write_wrapper(self.home, binary, self.host, self.block.http)
             env["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(wrapper)
         path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
-        return env | {"PYTHONPATH": path} | self.stores
+        own = {"PYTHONPATH": path, "ADBID_LOG_FILE": str(self.home.log("service"))}
+        return env | own | self.stores
 
     def _places(self) -> dict[str, str]:
         block, folder = self.block, self.home.sockets / "haproxy"
