@@ -77,5 +77,5 @@ def open_ops(settings: Settings) -> Ops:
         postgres,
         features,
         publisher,
-        WhatIf(settings.database_url, rules),
+        WhatIf(settings.database_url, postgres, rules),
     )

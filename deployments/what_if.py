@@ -13,7 +13,8 @@ from bidding.bundle import RuleBook
 from bidding.errors import NotFound, StoreUnavailable
 from bidding.what_if import Comparison
 from deployments.what_if_task import Task
-from stores.bundle_log import Share
+from stores.bundle_log import Share, count_bundles
+from stores.postgres import Postgres
 from stores.settings import PROJECT_ROOT
 
 MOST_PROCESSES = 4
@@ -42,8 +43,11 @@ class Answer:
 class WhatIf:
     """One question at a time, each by as many processes as there are cores."""
 
-    def __init__(self, database_url: str, rules: Callable[[], Awaitable[RuleBook]]) -> None:
+    def __init__(
+        self, database_url: str, postgres: Postgres, rules: Callable[[], Awaitable[RuleBook]]
+    ) -> None:
         self._database_url = database_url
+        self._postgres = postgres
         self._rules = rules
         self._one_at_a_time = asyncio.Lock()
 
@@ -58,10 +62,11 @@ class WhatIf:
             if brand.strategy_id == proposal.strategy_id
         )
         until = datetime.now(UTC)
-        count = processes(decisions, os.cpu_count() or 1)
+        logged = await count_bundles(self._postgres, until, decisions)
+        count = processes(logged, os.cpu_count() or 1)
         tasks = [
             Task(self._database_url, before, after, affected, share)
-            for share in [Share(until, decisions, number, count) for number in range(count)]
+            for share in [Share(until, logged, number, count) for number in range(count)]
         ]
         async with self._one_at_a_time:
             found = await _all(tasks)
@@ -79,8 +84,8 @@ def proposed(book: RuleBook, proposal: Proposal) -> RuleBook:
 
 
 def processes(decisions: int, cores: int) -> int:
-    """How many share the work."""
-    return max(1, min(cores, MOST_PROCESSES, decisions // DECISIONS_A_PROCESS))
+    """How many share the work; none where there is none."""
+    return min(cores, MOST_PROCESSES, -(-decisions // DECISIONS_A_PROCESS))
 
 
 async def _all(tasks: list[Task]) -> Comparison:

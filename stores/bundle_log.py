@@ -34,6 +34,13 @@ _BUNDLES = """
 """
 
 
+_COUNT = """
+    SELECT count(*) FROM (
+        SELECT FROM decision_bids WHERE decided_at <= $1 ORDER BY decided_at DESC LIMIT $2
+    ) newest
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """Every `of`-th (the `number`-th, from 0) of the last `limit` bundles until `until`."""
@@ -42,6 +49,12 @@ class Share:
     limit: int
     number: int = 0
     of: int = 1
+
+
+async def count_bundles(postgres: Postgres, until: datetime, limit: int) -> int:
+    """How many bundles there are until then, at most `limit`. Raises `StoreUnavailable`."""
+    rows = await postgres.fetch(_COUNT, until, limit)
+    return int(rows[0][0])
 
 
 async def read_bundles(postgres: Postgres, share: Share) -> AsyncIterator[list[LoggedBundle]]:

@@ -78,4 +78,4 @@ def test_a_proposal_keeps_everything_else() -> None:
 
 
 def test_work_is_shared_when_there_is_enough_of_it() -> None:
-    assert [processes(n, 2) for n in (10, 1_999, 2_000, 50_000)] == [1, 1, 2, 2]
+    assert [processes(n, 2) for n in (0, 10, 1_000, 1_001, 50_000)] == [0, 1, 1, 2, 2]
