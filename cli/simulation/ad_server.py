@@ -1,7 +1,6 @@
 """The simulated ad server: asks for decisions at a steady rate and reports what came of them."""
 
 import asyncio
-import contextlib
 import heapq
 import itertools
 import time
@@ -76,22 +75,29 @@ class AdServer:
 
     async def run(self, visits: Iterator[Visit], until: datetime) -> Tally:
         """Ask for all visits; report what happens until then, and since then up to now."""
-        connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+        # no limit: events must never wait for a connection behind those who ask
+        connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(self._url, connector=connector) as session:
             started = self._clock()
             reporting = asyncio.create_task(self._report_for_ever(session, started))
-            workers = [
-                asyncio.create_task(self._ask_all(session, visits, started))
-                for _ in range(CONNECTIONS)
-            ]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                reporting.cancel()
-                await asyncio.gather(reporting, return_exceptions=True)
+            asking = asyncio.create_task(self._ask_many(session, visits, started))
+            await asyncio.wait({asking, reporting}, return_when=asyncio.FIRST_COMPLETED)
+            if reporting.done():  # it never ends by itself: what it raised is the run's end
+                asking.cancel()
+                await reporting
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)
+            await asking
             await self._report(session, max(until, self._wall()))
         self.tally.not_yet = len(self._due)
         return self.tally
+
+    async def _ask_many(
+        self, session: aiohttp.ClientSession, visits: Iterator[Visit], started: float
+    ) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONNECTIONS):
+                group.create_task(self._ask_all(session, visits, started))
 
     async def _ask_all(
         self, session: aiohttp.ClientSession, visits: Iterator[Visit], started: float
@@ -155,15 +161,19 @@ class AdServer:
         """As an ad server does: the same again until it is acknowledged."""
         body = orjson.dumps({"events": [report.body() for report in batch]})
         pause = 0.2
-        while True:
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.post("/api/events", data=body, headers=self._headers) as answer:
-                    text = await answer.text()
-                if answer.status == 202:
-                    break
-                if answer.status < 500:
-                    raise RuntimeError(f"events were refused with {answer.status}: {text[:300]}")
+        while not await self._acknowledged(session, body):
             self.tally.retries += 1
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_S)
         self.tally.sent.update(report.type for report in batch)
+
+    async def _acknowledged(self, session: aiohttp.ClientSession, body: bytes) -> bool:
+        """Raises `RuntimeError` for what will never be taken."""
+        try:
+            async with session.post("/api/events", data=body, headers=self._headers) as answer:
+                text = await answer.text()
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        if 400 <= answer.status < 500:
+            raise RuntimeError(f"events were refused with {answer.status}: {text[:300]}")
+        return answer.status == 202

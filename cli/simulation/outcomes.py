@@ -1,6 +1,6 @@
 """What comes of a won auction: the impression, and by the true rates a click and an order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -16,16 +16,17 @@ CLICK_S, ORDER_S = 8.0, 3 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An event that the ad server will send once it has happened."""
+    """An event that the ad server will send once it has happened, always under the same id."""
 
     at: datetime
     type: str
     decision_id: str
     value: float | None = None
+    event_id: str = field(default_factory=lambda: str(uuid4()))
 
     def body(self) -> dict[str, Any]:
         event: dict[str, Any] = {
-            "event_id": str(uuid4()),
+            "event_id": self.event_id,
             "type": self.type,
             "decision_id": self.decision_id,
             "occurred_at": self.at.isoformat(),
