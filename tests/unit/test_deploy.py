@@ -1,0 +1,173 @@
+"""The container, Compose and Kubernetes files agree with the code and with each other."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli import container
+from cli.embedded.errors import EmbeddedError
+from cli.embedded.ray_cluster import SERVE_FLAGS
+from stores.settings import PROJECT_ROOT
+
+DEPLOY = PROJECT_ROOT / "deploy"
+BASE = DEPLOY / "kubernetes" / "base"
+OVERLAYS = [path for path in (DEPLOY / "kubernetes" / "overlays").iterdir() if path.is_dir()]
+Manifest = dict[str, Any]
+
+
+def manifests(folder: Path) -> list[Manifest]:
+    files = [path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml"]
+    found = (each for path in files for each in yaml.safe_load_all(path.read_text()))
+    return [each for each in found if "kind" in each]
+
+
+def base(kind: str) -> list[Manifest]:
+    return [each for each in manifests(BASE) if each["kind"] == kind]
+
+
+@pytest.fixture(scope="module")
+def ray_service() -> Manifest:
+    return base("RayService")[0]["spec"]  # type: ignore[no-any-return]
+
+
+def pods() -> Iterator[Manifest]:
+    """Every pod template of the manifests: metadata and spec."""
+    for folder in (BASE, *OVERLAYS):
+        for each in manifests(folder):
+            yield from templates(each)
+
+
+def templates(node: object) -> Iterator[Manifest]:
+    if isinstance(node, dict):
+        if isinstance(node.get("template"), dict) and "containers" in node["template"]["spec"]:
+            yield node["template"]
+        for child in node.values():
+            yield from templates(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from templates(child)
+
+
+def test_the_cluster_serves_what_one_machine_serves(ray_service: Manifest) -> None:
+    ours = yaml.safe_load((PROJECT_ROOT / "serve_config.yaml").read_text())
+    theirs = yaml.safe_load(ray_service["serveConfigV2"])
+    assert theirs.pop("proxy_location") == "EveryNode"
+    assert theirs["http_options"].pop("host") == "0.0.0.0"
+    ours.pop("proxy_location")
+    ours["http_options"].pop("host")
+    assert theirs == ours
+
+
+def test_every_node_starts_with_the_flags_and_the_version_of_one_machine(
+    ray_service: Manifest,
+) -> None:
+    settings = base("ConfigMap")[0]["data"]
+    assert settings.items() >= SERVE_FLAGS.items()
+    cluster = ray_service["rayClusterConfig"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for group in groups:
+        sources = group["template"]["spec"]["containers"][0]["envFrom"]
+        assert {"configMapRef": {"name": "adbid-settings"}} in sources
+    locked = re.search(r'name = "ray"\nversion = "(.*)"', (PROJECT_ROOT / "uv.lock").read_text())
+    assert locked
+    assert cluster["rayVersion"] == locked[1]
+
+
+def test_no_container_may_become_root() -> None:
+    found = list(pods())
+    assert len(found) >= 7
+    for pod in found:
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+        for each in [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]:
+            assert each["securityContext"]["allowPrivilegeEscalation"] is False
+            assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert "memory" in each["resources"]["limits"]
+
+
+def test_policies_and_budgets_name_pods_that_exist() -> None:
+    names = {pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in pods()}
+    text = "".join((BASE / f"{name}.yaml").read_text() for name in ("network-policy", "disruption"))
+    named = set(re.findall(r"adbid-(?:head|worker|retrain|mlflow)\b(?!s)", text))
+    assert named
+    assert named - {"adbid-ray"} <= names
+
+
+def test_the_containers_run_roles_that_the_image_has() -> None:
+    for pod in pods():
+        for each in [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]:
+            if each["image"] == "adbid-optimizer" and "args" in each:
+                assert each["args"][0] in container.ROLES
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    ours = [each for each in services.values() if "adbid" in each["image"]]
+    assert {each["command"][0] for each in ours} == {"serve", "mlflow", "migrate"}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl renders the overlays")
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+def test_every_overlay_renders(overlay: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "kubernetes"
+    shutil.copytree(DEPLOY / "kubernetes", copy)
+    place = copy / "overlays" / overlay.name
+    for example in place.glob("*.env.example"):
+        example.rename(example.with_suffix(""))
+    done = subprocess.run(
+        ["kubectl", "kustomize", place], capture_output=True, text=True, check=True
+    )
+    rendered = list(yaml.safe_load_all(done.stdout))
+    service = next(each for each in rendered if each["kind"] == "RayService")
+    images = {
+        each["image"]
+        for pod in templates(service)
+        for each in [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
+    }
+    assert images == {"ghcr.io/your-org/adbid-optimizer:latest"}
+    assert {each["metadata"].get("namespace", "adbid") for each in rendered} == {"adbid"}
+
+
+def test_the_image_gets_every_package_and_only_what_is_let_through() -> None:
+    dockerfile = (PROJECT_ROOT / "Dockerfile").read_text()
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.MULTILINE)
+        for source in line.split()
+    }
+    project = (PROJECT_ROOT / "pyproject.toml").read_text()
+    packages = re.search(r"^packages = \[(.*)\]$", project, re.MULTILINE)
+    assert packages
+    assert set(re.findall(r'"(\w+)"', packages[1])) <= copied
+    allowed = (PROJECT_ROOT / ".dockerignore").read_text().split()
+    for source in copied:
+        assert f"!{source.rstrip('/').split('/')[0]}" in allowed, source
+        assert (PROJECT_ROOT / source).exists(), source
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "database_url"
+    secret.write_text("postgresql://adbid:word@postgres/adbid\n")
+    found = container.with_secrets({"DATABASE_URL_FILE": str(secret), "REDIS_URL": "redis://r"})
+    assert found == {
+        "DATABASE_URL": "postgresql://adbid:word@postgres/adbid",
+        "REDIS_URL": "redis://r",
+    }
+    with pytest.raises(EmbeddedError, match=r"REDIS_URL_FILE=.* cannot be read"):
+        container.with_secrets({"REDIS_URL_FILE": str(tmp_path / "none")})
+
+
+def test_mlflow_keeps_its_tables_beside_ours() -> None:
+    command, environment = container.mlflow(
+        ["--allowed-hosts", "m:5000"], {"DATABASE_URL": "postgresql://adbid:word@postgres/adbid"}
+    )
+    assert environment["MLFLOW_BACKEND_STORE_URI"].endswith(":word@postgres/mlflow")
+    assert command[-2:] == ["--allowed-hosts", "m:5000"]
+    assert "word" not in " ".join(command)
+
+
+def test_a_role_without_its_stores_says_what_to_set() -> None:
+    with pytest.raises(EmbeddedError, match="set REDIS_URL, MLFLOW_TRACKING_URI"):
+        container.serve([], {"DATABASE_URL": "postgresql://x/y"})
