@@ -20,7 +20,7 @@ from stores.model_files import FILES, load
 from stores.settings import load_settings
 
 SLOWEST_RATIO = 5.0
-SLOW_ENOUGH_TO_MATTER_MS = 2.0
+SLOW_ENOUGH_TO_MATTER_MS = 0.5
 
 
 def main(arguments: list[str]) -> int:

@@ -5,7 +5,7 @@ they ask the few questions they have over HTTP, and leave downloads to `stores.m
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -40,6 +40,8 @@ class Registry(Protocol):
     async def set_alias(self, name: str, alias: str, version: str) -> None: ...
     async def tag(self, name: str, version: str, key: str, value: str) -> None: ...
     async def figures(self, run_id: str) -> dict[str, float]: ...
+    async def aliases(self, name: str) -> dict[str, str]: ...
+    async def artifact(self, run_id: str, path: str) -> bytes | None: ...
 
 
 class MlflowRegistry:
@@ -105,6 +107,33 @@ class MlflowRegistry:
         rows = [] if answer is None else answer["run"]["data"].get("metrics", [])
         return {str(row["key"]): float(row["value"]) for row in rows}
 
+    async def aliases(self, name: str) -> dict[str, str]:
+        """The version that each alias points at."""
+        model = await self._get("/registered-models/get", {"name": name})
+        entries = [] if model is None else model["registered_model"].get("aliases", [])
+        return {str(entry["alias"]): str(entry["version"]) for entry in entries}
+
+    async def artifact(self, run_id: str, path: str) -> bytes | None:
+        """A small file of a run, None where it has none."""
+        params = {"run_uuid": run_id, "path": path}
+        try:
+            response = await self._client.get("/get-artifact", params=params)
+        except httpx.HTTPError as error:
+            raise StoreUnavailable(f"MLflow does not answer: {type(error).__name__}") from error
+        if response.status_code == 200:
+            return response.content
+        if response.status_code in {400, 404}:
+            return None
+        # MLflow answers 500 for a file that is not in a local store
+        if response.status_code == 500 and not await self._listed(run_id, path):
+            return None
+        raise StoreUnavailable(f"MLflow answered {response.status_code}")
+
+    async def _listed(self, run_id: str, path: str) -> bool:
+        found = await self._get("/artifacts/list", {"run_id": run_id})
+        files = [] if found is None else found.get("files", [])
+        return any(file["path"] == path for file in files)
+
     async def _get(self, path: str, params: dict[str, str]) -> dict[str, Any] | None:
         try:
             response = await self._client.get(_API + path, params=params)
@@ -155,9 +184,10 @@ class MemoryRegistry:
     """The in-memory twin of `MlflowRegistry`."""
 
     def __init__(self) -> None:
-        self.aliases: dict[tuple[str, str], str] = {}
+        self.aliases_at: dict[tuple[str, str], str] = {}
         self.models: dict[str, list[ModelVersion]] = {}
         self.runs: dict[str, dict[str, float]] = {}
+        self.artifacts: dict[tuple[str, str], bytes] = {}
         self.down = False
 
     def add(self, version: ModelVersion) -> None:
@@ -166,21 +196,15 @@ class MemoryRegistry:
 
     async def resolve(self, name: str, alias: str) -> str | None:
         self._check()
-        return self.aliases.get((name, alias))
+        return self.aliases_at.get((name, alias))
 
     async def versions(self, name: str) -> list[ModelVersion]:
         self._check()
+        aliases: dict[str, list[str]] = {}
+        for alias, version in (await self.aliases(name)).items():
+            aliases.setdefault(version, []).append(alias)
         return [
-            ModelVersion(
-                v.name,
-                v.version,
-                v.created_at_ms,
-                v.run_id,
-                tuple(
-                    sorted(a for (n, a), to in self.aliases.items() if (n, to) == (name, v.version))
-                ),
-                dict(v.tags),
-            )
+            replace(v, aliases=tuple(sorted(aliases.get(v.version, ()))), tags=dict(v.tags))
             for v in self.models.get(name, [])
         ]
 
@@ -188,7 +212,7 @@ class MemoryRegistry:
         self._check()
         if version not in {v.version for v in self.models.get(name, [])}:
             raise StoreUnavailable(f"MLflow refused: no version {version} of {name}")
-        self.aliases[name, alias] = version
+        self.aliases_at[name, alias] = version
 
     async def tag(self, name: str, version: str, key: str, value: str) -> None:
         self._check()
@@ -199,6 +223,14 @@ class MemoryRegistry:
     async def figures(self, run_id: str) -> dict[str, float]:
         self._check()
         return dict(self.runs.get(run_id, {}))
+
+    async def aliases(self, name: str) -> dict[str, str]:
+        self._check()
+        return {alias: to for (model, alias), to in self.aliases_at.items() if model == name}
+
+    async def artifact(self, run_id: str, path: str) -> bytes | None:
+        self._check()
+        return self.artifacts.get((run_id, path))
 
     def _check(self) -> None:
         if self.down:

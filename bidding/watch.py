@@ -1,0 +1,95 @@
+"""Is a new champion worse than chance explains? What its live outcomes say against it."""
+
+import math
+from dataclasses import dataclass
+
+from scipy.stats import beta, chi2
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSums:
+    """What one version predicted of served impressions, summed, and what came of them."""
+
+    rows: int = 0
+    predicted: float = 0.0
+    actual: int = 0
+
+    @property
+    def ratio(self) -> float | None:
+        """Predicted / actual; None before the first outcome."""
+        return self.predicted / self.actual if self.actual else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Bundles decided, and those of them that no model answered in time."""
+
+    bundles: int = 0
+    failed: int = 0
+
+    @property
+    def rate(self) -> float:
+        return self.failed / self.bundles if self.bundles else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Outside of these, for sure (`confidence` in (0, 1)), a champion goes back."""
+
+    lowest_ratio: float
+    highest_ratio: float
+    most_errors: float
+    confidence: float
+
+
+def ratio_interval(sums: LiveSums, confidence: float) -> tuple[float, float]:
+    """Where predicted / actual may truly lie, by the exact interval of a Poisson count.
+
+    Garwood, "Fiducial limits for the Poisson distribution", Biometrika 1936.
+    """
+    tail = (1 - confidence) / 2
+    most = chi2.ppf(1 - tail, 2 * sums.actual + 2) / 2
+    least = chi2.ppf(tail, 2 * sums.actual) / 2 if sums.actual else 0.0
+    return sums.predicted / most, sums.predicted / least if least else math.inf
+
+
+def against_calibration(after: LiveSums, before: LiveSums, bounds: Bounds) -> str | None:
+    """Why the version goes back, None where nothing is proven against it.
+
+    `before` is how its predecessor did: a version no farther off than that is kept, since going
+    back would mend nothing.
+    """
+    if not after.predicted:
+        return None
+    low, high = ratio_interval(after, bounds.confidence)
+    if bounds.lowest_ratio <= high and low <= bounds.highest_ratio:
+        return None
+    if _off(before) >= min(abs(math.log(low)), abs(math.log(high))):
+        return None
+    ratio = "infinite" if after.ratio is None else f"{after.ratio:.2f}"
+    return (
+        f"predicted / actual is {ratio} over {after.rows} impressions "
+        f"({low:.2f} to {high:.2f} with {bounds.confidence:.2%} confidence), "
+        f"outside {bounds.lowest_ratio:g} to {bounds.highest_ratio:g}"
+    )
+
+
+def against_errors(after: Failures, before: Failures, bounds: Bounds) -> str | None:
+    """Why the version goes back, None where nothing is proven against it."""
+    if not after.failed:
+        return None
+    # Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 1934.
+    least = float(beta.ppf(1 - bounds.confidence, after.failed, after.bundles - after.failed + 1))
+    if least <= max(bounds.most_errors, before.rate):
+        return None
+    return (
+        f"the models did not answer {after.failed} of {after.bundles} bundles in time "
+        f"({after.rate:.1%}, {before.rate:.1%} before)"
+    )
+
+
+def _off(sums: LiveSums) -> float:
+    """How far from 1 a ratio is, in logarithms; 0 where nothing is known."""
+    if not sums.predicted:
+        return 0.0
+    return abs(math.log(sums.ratio)) if sums.ratio else math.inf
