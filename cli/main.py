@@ -15,7 +15,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cli.system_commands": ("up", "down", "status", "doctor"),
     "cli.import_commands": ("import",),
     "cli.train_commands": ("train", "evaluate", "replay", "priors"),
-    "cli.retrain_commands": ("retrain", "models"),
+    "cli.retrain_commands": ("retrain",),
+    "cli.model_commands": ("models",),
     "cli.simulate_commands": ("simulate",),
     "cli.key_commands": ("keys",),
 }

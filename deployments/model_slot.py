@@ -54,6 +54,7 @@ class ModelSlot:
         self._contract_hash = contract_hash
         self._clock = clock
         self._refused_at: dict[str, float] = {}
+        self._candidate: ServingModel | None = None
         self.current: ServingModel | None = None
         self.report = SlotReport(name)
 
@@ -93,6 +94,16 @@ class ModelSlot:
         self._swap(model)
         if self._alias == CHAMPION:
             await self._files.keep_as_last_good(self._name, version)
+
+    async def candidate(self, version: str) -> ServingModel:
+        """A version as it would be served. The last one asked for is kept.
+
+        Raises `ModelRefused` with the reason, `StoreUnavailable` where it can't be had now.
+        """
+        if self._candidate is None or self._candidate.version != version:
+            path = await self._files.fetch(self._name, version)
+            self._candidate = await asyncio.to_thread(self._load, path, version)
+        return self._candidate
 
     def _load(self, path: Path, version: str) -> ServingModel:
         model = load(path, name=self._name, version=version)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -16,11 +17,13 @@ from deployments import logs
 from deployments.metrics import Key, key
 from deployments.model_slot import ModelSlot
 from deployments.telemetry_report import Reporter
+from deployments.tracing import own_process
 from stores.feature_contract import load_contract
 from stores.model_fetch import ModelFiles
 from stores.model_registry import CTR_MODEL, CVR_MODEL, MlflowRegistry
 from stores.redis_blobs import RedisBlobs
 from stores.settings import Settings, load_settings
+from stores.traced import SpanRecord, collecting, timed
 
 Prediction = tuple[NDArray[np.float32] | None, str | None]
 
@@ -50,6 +53,44 @@ class Scoring:
     async def score(self, batch: ScoreBatch) -> tuple[Prediction, Prediction]:
         """Predicted CTR and CVR (float32[N], None without a model) and the versions used."""
         return _predict(self._ctr, batch, batch.ctr), _predict(self._cvr, batch, batch.cvr)
+
+    async def score_traced(
+        self, batch: ScoreBatch
+    ) -> tuple[tuple[Prediction, Prediction], SpanRecord]:
+        """`score`, and what it did."""
+        started_ns = time.time_ns()
+        with collecting() as records:
+            with timed("predict ctr"):
+                ctr = _predict(self._ctr, batch, batch.ctr)
+            with timed("predict cvr"):
+                cvr = _predict(self._cvr, batch, batch.cvr)
+        said: dict[str, str | int | float] = {
+            "adbid.rows": len(batch),
+            "adbid.model.ctr": ctr[1] or "",
+            "adbid.model.cvr": cvr[1] or "",
+        }
+        process = own_process("scoring")
+        span = SpanRecord(
+            "scoring.score", started_ns, time.time_ns(), said, tuple(records), process
+        )
+        return (ctr, cvr), span
+
+    async def score_version(
+        self, name: str, version: str | None, batch: ScoreBatch
+    ) -> tuple[Prediction, Prediction]:
+        """As `score`, with `version` of the model `name` in the champion's place.
+
+        Loaded off the event loop and not kept. Raises `ModelRefused` for a version that this
+        replica would not take.
+        """
+        ctr, cvr = self._ctr, self._cvr
+        found = _predict(ctr, batch, batch.ctr), _predict(cvr, batch, batch.cvr)
+        if version is None:
+            return found
+        slot, posterior = (ctr, batch.ctr) if name == CTR_MODEL else (cvr, batch.cvr)
+        model = await slot.candidate(version)
+        candidate = await asyncio.to_thread(model.predict, batch, posterior), version
+        return (candidate, found[1]) if name == CTR_MODEL else (found[0], candidate)
 
     async def explain(self, batch: ScoreBatch) -> dict[str, Any]:
         """Contributions in log-odds by factor group, float64[N] each, of both models."""

@@ -15,6 +15,7 @@ from bidding.pricing import Flags, Floats
 
 Int64s = NDArray[np.int64]
 KEYS = ("slot", "brand", "vertical")
+VERTICAL = "vertical"
 GROUPS = ("partner", "device_type", "brand")
 
 
@@ -26,7 +27,8 @@ class Dataset:
     how many impressions a row stands for in the history; `shifts` float64[n] is what sampling
     adds to the log-odds of a row; `counts` float64[n] is how often the row happened, the weight
     of its loss. `keys` int64[n] tell slots, brands and verticals apart; `columns` float32[n] are
-    the contract's features except posteriors; `prices` float64[n] are market prices (CPM), NaN
+    the contract's features except posteriors; `occurred_s` float64[n] are seconds since 1970, NaN
+    where the time is not known; `prices` float64[n] are market prices (CPM), NaN
     where there is none; `groups` are names to report by.
     """
 
@@ -37,6 +39,7 @@ class Dataset:
     counts: Floats
     keys: Mapping[str, Int64s]
     columns: Mapping[str, Float32s]
+    occurred_s: Floats
     segments: Int32s
     segment_offsets: Int32s
     prices: Floats
@@ -62,6 +65,7 @@ class Dataset:
             counts=self.counts[chosen],
             keys={name: key[chosen] for name, key in self.keys.items()},
             columns={name: column[chosen] for name, column in self.columns.items()},
+            occurred_s=self.occurred_s[chosen],
             segments=self.segments[np.repeat(chosen, lengths)],
             segment_offsets=_offsets(lengths[chosen]),
             prices=self.prices[chosen],
@@ -155,12 +159,19 @@ def _part(
         counts=np.ones(n),
         keys={name: _Coder(key_of).codes(table[name]) for name in KEYS},
         columns=_columns(table, contract, coder, lengths),
+        occurred_s=_seconds(table["occurred_at"]),
         segments=coder.codes(flat).astype(np.int32),
         segment_offsets=_offsets(lengths),
         prices=table["market_price"].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
-        groups={name: table[name].to_numpy().astype(object) for name in GROUPS},
+        groups={name: table[name].to_numpy().astype(object) for name in (*GROUPS, VERTICAL)},
     )
     return rows, table["source"].to_numpy().astype(np.int64)
+
+
+def _seconds(moments: pl.Series) -> Floats:
+    micros = moments.dt.timestamp("us").cast(pl.Float64).fill_null(float("nan"))
+    seconds: Floats = micros.to_numpy() / 1e6
+    return seconds
 
 
 def _columns(
@@ -202,10 +213,13 @@ def _concat(parts: list[Dataset]) -> Dataset:
         counts=np.concatenate([part.counts for part in parts]),
         keys={name: np.concatenate([part.keys[name] for part in parts]) for name in first.keys},
         columns={n: np.concatenate([part.columns[n] for part in parts]) for n in first.columns},
+        occurred_s=np.concatenate([part.occurred_s for part in parts]),
         segments=np.concatenate([part.segments for part in parts]),
         segment_offsets=_offsets(lengths),
         prices=np.concatenate([part.prices for part in parts]),
-        groups={name: np.concatenate([part.groups[name] for part in parts]) for name in GROUPS},
+        groups={
+            name: np.concatenate([part.groups[name] for part in parts]) for name in first.groups
+        },
     )
 
 

@@ -1,6 +1,6 @@
 """Fitting a rate: `predicted = sigmoid(logit(posterior) + intercept + trees(context))`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +43,19 @@ class FittedModel:
     golden: ScoreBatch
 
 
+# Rows, their matrix, their margins without shifts -> trees; `fit_booster`, here or on a cluster.
+Fitter = Callable[[Dataset, Float32s, Floats, BoosterSpec], xgb.Booster]
+
+
 def fit_ctr(
     rows: Dataset,
     contract: FeatureContract,
     spec: TrainingSpec,
     verticals: Mapping[int, str] | None = None,
+    fitter: Fitter | None = None,
 ) -> FittedModel:
     """The CTR model of impressions. `verticals` names the keys of `rows.keys["vertical"]`."""
-    return _fit(rows, contract, spec, "ctr", verticals or {})
+    return _fit(rows, contract, spec, "ctr", verticals or {}, fitter or fit_booster)
 
 
 def fit_cvr(
@@ -58,13 +63,13 @@ def fit_cvr(
     contract: FeatureContract,
     spec: TrainingSpec,
     verticals: Mapping[int, str] | None = None,
+    fitter: Fitter | None = None,
 ) -> FittedModel:
     """The CVR model of clicks. Posterior rates of clicks are left out, as the spec says."""
     numeric = tuple(name for name in spec.encoder.numeric if name not in spec.cvr.without)
     encoder = spec.encoder.model_copy(update={"numeric": numeric})
-    return _fit(
-        rows, contract, spec.model_copy(update={"encoder": encoder}), "cvr", verticals or {}
-    )
+    spec = spec.model_copy(update={"encoder": encoder})
+    return _fit(rows, contract, spec, "cvr", verticals or {}, fitter or fit_booster)
 
 
 def _fit(
@@ -73,6 +78,7 @@ def _fit(
     spec: TrainingSpec,
     rate: str,
     verticals: Mapping[int, str],
+    fitter: Fitter,
 ) -> FittedModel:
     _check(rows)
     folds = (spec.split.folds, spec.split.salt)
@@ -81,14 +87,14 @@ def _fit(
     labels = labels_of(rows, spec.encoder)
     matrix = out_of_fold_matrix(rows, rates, contract, spec.encoder, labels, folds)
     margins = logit(rates.pair)
-    unseen = _out_of_fold_scores(rows, matrix, margins, spec)
+    unseen = _out_of_fold_scores(rows, matrix, margins, spec, fitter)
     intercept = _intercept(rows, unseen)
     history = history_of(rows, priors)
     encoder = fit_encoder(rows, margins + rows.shifts, contract, spec.encoder, labels)
     serving = ServingModel(
         name=f"adbid-{rate}",
         version="unregistered",
-        booster=fit_booster(rows, matrix, margins, spec.booster),
+        booster=fitter(rows, matrix, margins, spec.booster),
         encoder=encoder,
         contract_hash=contract.hash,
         rate=rate,
@@ -123,7 +129,7 @@ def groups_of(encoder: Encoder, contract: FeatureContract) -> dict[str, tuple[in
 
 
 def _out_of_fold_scores(
-    rows: Dataset, matrix: Float32s, margins: Floats, spec: TrainingSpec
+    rows: Dataset, matrix: Float32s, margins: Floats, spec: TrainingSpec, fitter: Fitter
 ) -> Floats:
     """Log-odds of each row by trees that have not seen it, float64[n]."""
     fold = fold_of(rows.row_keys, spec.recalibration_folds, _RECALIBRATION_SALT)
@@ -132,7 +138,7 @@ def _out_of_fold_scores(
         mine = fold == number
         if not mine.any():
             continue
-        booster = fit_booster(rows.take(~mine), matrix[~mine], margins[~mine], spec.booster)
+        booster = fitter(rows.take(~mine), matrix[~mine], margins[~mine], spec.booster)
         data = xgb.DMatrix(matrix[mine], base_margin=margins[mine])
         found[mine] = booster.predict(data, output_margin=True)
     return found

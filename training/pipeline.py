@@ -9,7 +9,7 @@ from bidding.contract import FeatureContract
 from training.baselines import fit_plain
 from training.dataset import Dataset
 from training.evaluate import Evaluation, evaluate
-from training.fit import FittedModel, fit_ctr, fit_cvr
+from training.fit import FittedModel, Fitter, fit_ctr, fit_cvr
 from training.judge import Judge, markets_of
 from training.metrics import Judged, Quality, quality_of
 from training.spec import TrainingSpec
@@ -36,13 +36,14 @@ def train(
     *,
     rate: str = "ctr",
     verticals: Mapping[int, str] | None = None,
+    fitter: Fitter | None = None,
 ) -> Trained:
     """Fit on all rows but those held out, and judge on these.
 
     Raises `InvalidRequest` for rows that can't train a model.
     """
     held = split_of(rows.row_keys, spec.split.holdout, spec.split.fold)
-    return train_on(rows, held, contract, spec, rate=rate, verticals=verticals)
+    return train_on(rows, held, contract, spec, rate=rate, verticals=verticals, fitter=fitter)
 
 
 def train_on(
@@ -53,10 +54,11 @@ def train_on(
     *,
     rate: str = "ctr",
     verticals: Mapping[int, str] | None = None,
+    fitter: Fitter | None = None,
 ) -> Trained:
     """As `train`, with the held out rows given: bool[n]."""
     seen = rows.take(~held)
-    fitted = (fit_ctr if rate == "ctr" else fit_cvr)(seen, contract, spec, verticals)
+    fitted = (fit_ctr if rate == "ctr" else fit_cvr)(seen, contract, spec, verticals, fitter)
     judge = Judge(
         model=fitted.serving,
         history=fitted.history,

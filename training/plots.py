@@ -25,6 +25,17 @@ def importance_of(model: ServingModel) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda each: -each[1]))
 
 
+def column_importance(model: ServingModel) -> dict[str, float]:
+    """Each of the model's columns' share of the trees' total gain; adds up to 1."""
+    names = model.encoder.names
+    gains = {
+        names[int(column[1:])]: float(gain if isinstance(gain, float) else gain[0])
+        for column, gain in model.booster.get_score(importance_type="total_gain").items()
+    }
+    total = sum(gains.values()) or 1.0
+    return {name: gain / total for name, gain in gains.items()}
+
+
 def plot_importance(shares: dict[str, float], path: Path) -> None:
     """Bars of the features' shares of gain."""
     shown = list(shares.items())[:_SHOWN][::-1]

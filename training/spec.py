@@ -88,6 +88,40 @@ class CvrSpec(_Value):
     without: tuple[str, ...] = ()
 
 
+Ends = tuple[float, float]
+
+
+class GateSpec(_Value):
+    """What a model must be to be promoted. Ratios are predicted over actual outcomes, (low, high).
+
+    A bound is missed when the whole bootstrap interval lies beyond it, or the value itself does
+    and there are enough outcomes (`sure_outcomes`) to take it at its word.
+    """
+
+    least_rows: int = Field(default=1_000, ge=1)
+    least_outcomes: int = Field(default=50, ge=1)
+    ratio: Ends = (0.9, 1.1)
+    group_ratio: Ends = (0.8, 1.25)
+    least_group_outcomes: int = Field(default=30, ge=1)
+    sure_outcomes: int = Field(default=2_000, ge=1)
+    largest_importance: float = Field(default=0.6, gt=0, le=1)
+    largest_reordering: float = Field(default=0.5, ge=0, le=1)
+
+
+class NightlySpec(_Value):
+    """The nightly job: which rows, what is judged on, when an outcome is final."""
+
+    at_utc: str = Field(default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    window_days: int = Field(default=30, ge=1)
+    judge_days: int = Field(default=1, ge=1)
+    clicks_mature_s: float = Field(default=3_600.0, ge=0)
+    conversions_mature_s: float = Field(default=259_200.0, ge=0)
+    include_simulated: bool = True
+    distribute_from_rows: int = Field(default=2_000_000, ge=1)
+    workers: int = Field(default=2, ge=1)
+    niceness: int = Field(default=15, ge=0, le=19)
+
+
 class TrainingSpec(_Value):
     version: Literal[1] = 1
     split: SplitSpec = SplitSpec()
@@ -95,6 +129,8 @@ class TrainingSpec(_Value):
     recalibration_folds: int = Field(default=5, ge=2)
     encoder: EncoderSpec
     cvr: CvrSpec = CvrSpec()
+    gate: GateSpec = GateSpec()
+    nightly: NightlySpec = NightlySpec()
 
 
 def load_spec(path: Path | None = None) -> TrainingSpec:

@@ -1,0 +1,129 @@
+"""An ingress' calls to the other deployments, with their failures as ours."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from numpy import float64
+from numpy.typing import NDArray
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from bidding.batch import ScoreBatch, join
+from bidding.errors import ModelRefused, StoreUnavailable
+from deployments.score_answer import Versions
+from deployments.scorer import Prediction
+from deployments.telemetry_report import Report
+from deployments.tracing_calls import TracedFetch
+from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
+
+METRICS_DEADLINE_S = 3.0
+# What a call to another replica may raise: it died, was overloaded, or the cluster hiccuped.
+REMOTE_ERRORS = (RayError, RayServeException, ConnectionError)
+log = structlog.get_logger(__name__)
+
+
+class Calls:
+    """`traced` asks the other replicas what they did, too; `versions` are the last seen."""
+
+    def __init__(
+        self,
+        features: DeploymentHandle,
+        scoring: DeploymentHandle,
+        telemetry: DeploymentHandle,
+        *,
+        traced: bool,
+    ) -> None:
+        self._features = features.options(_by_reference=False)
+        self._scoring = scoring.options(_by_reference=False)
+        self._telemetry = telemetry.options(_by_reference=False)
+        self._traced = traced
+        self.versions = Versions(None, None)
+
+    async def fetch_rules(self, deadline_s: float, at_least: int) -> RulesFetched:
+        """Raises `StoreUnavailable`."""
+        try:
+            fetched = await self._features.fetch_rules.remote(deadline_s, at_least)
+        except REMOTE_ERRORS as error:
+            raise StoreUnavailable(f"features: {type(error).__name__}") from error
+        if fetched is None:
+            raise StoreUnavailable("neither Redis nor PostgreSQL answers")
+        return fetched  # type: ignore[no-any-return]
+
+    async def fetch_slots(
+        self, keys: list[SlotKey], deadline_s: float, at_least: int
+    ) -> SlotsFetched:
+        """The slots; all keys unanswered when the features replica is away."""
+        try:
+            if not self._traced:
+                return await self._features.fetch_slots.remote(  # type: ignore[no-any-return]
+                    keys, deadline_s, at_least
+                )
+            found, span = await self._features.fetch_slots_traced.remote(keys, deadline_s, at_least)
+        except REMOTE_ERRORS as error:
+            log.warning("features_call_failed", error=type(error).__name__)
+            return SlotsFetched({}, unanswered=frozenset(keys), missing=frozenset({"features"}))
+        return TracedFetch(found.slots, found.unknown, found.unanswered, found.missing, span)
+
+    async def score(self, batches: Sequence[ScoreBatch]) -> list[Prediction]:
+        """One call for all batches, its answer cut into theirs. Raises `StoreUnavailable`."""
+        together, span = join(batches), None
+        try:
+            if self._traced:
+                found, span = await self._scoring.score_traced.remote(together)
+            else:
+                found = await self._scoring.score.remote(together)
+        except REMOTE_ERRORS as error:
+            log.warning("scoring_call_failed", error=type(error).__name__)
+            raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
+        (ctr, ctr_version), (cvr, cvr_version) = found
+        self.versions = Versions(ctr_version, cvr_version)
+        answers, start = [], 0
+        for batch in batches:
+            rows = slice(start, start + len(batch))
+            start = rows.stop
+            answers.append(
+                Prediction(
+                    None if ctr is None else ctr[rows],
+                    None if cvr is None else cvr[rows],
+                    self.versions,
+                    span,
+                )
+            )
+        return answers
+
+    async def score_by(self, name: str, version: str | None, batch: ScoreBatch) -> Prediction:
+        """As `score` of one batch, by `version` of the model `name` in the champion's place.
+
+        Raises `ModelRefused` for a version that the replica would not take.
+        """
+        try:
+            found = await self._scoring.score_version.remote(name, version, batch)
+        except RayTaskError as error:
+            if isinstance(error.cause, ModelRefused):
+                raise ModelRefused(f"{name} {version}: {error.cause.detail}") from error
+            raise StoreUnavailable(f"scoring: {type(error.cause).__name__}") from error
+        except REMOTE_ERRORS as error:
+            raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
+        (ctr, ctr_version), (cvr, cvr_version) = found
+        return Prediction(ctr, cvr, Versions(ctr_version, cvr_version))
+
+    async def explain(self, batch: ScoreBatch) -> dict[str, dict[str, NDArray[float64]]]:
+        """Raises `StoreUnavailable`."""
+        try:
+            return await self._scoring.explain.remote(batch)  # type: ignore[no-any-return]
+        except REMOTE_ERRORS as error:
+            raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
+
+    async def report(self, report: Report) -> None:
+        """Hand our counts to the telemetry replica; raises what a remote call may."""
+        await self._telemetry.take.remote(report)
+
+    async def metrics(self) -> bytes:
+        """The text of `/metrics`. Raises `StoreUnavailable`."""
+        try:
+            async with asyncio.timeout(METRICS_DEADLINE_S):
+                return await self._telemetry.text.remote()  # type: ignore[no-any-return]
+        except (*REMOTE_ERRORS, TimeoutError) as error:
+            raise StoreUnavailable("the telemetry replica does not answer; try again") from error
