@@ -54,6 +54,7 @@ class Ops:
             self.keys.forget(change.id)
 
     async def aclose(self) -> None:
+        await self.keys.aclose()
         await self.publisher.aclose()
         await self.features.aclose()
 

@@ -1,5 +1,7 @@
 """API keys on PostgreSQL: only a hash is kept, and a revoked key is refused within seconds."""
 
+import asyncio
+import contextlib
 import hmac
 import time
 from collections import OrderedDict
@@ -8,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from bidding.errors import Conflict, NotFound, StoreUnavailable
+from bidding.errors import Conflict, NotFound, StoreUnavailable, Unauthorized
 from stores.audit import AuditEntry, Author, record_audit
 from stores.key_types import (
     IssuedKey,
@@ -26,6 +28,8 @@ from stores.publishing import Publisher, Touched
 ENTITY = "api_key"
 # A revoked key goes on working this long where the change feed is silent too.
 CACHE_S = 5.0
+# A key in use is checked anew this often, beside the request: no bundle waits for PostgreSQL.
+REFRESH_S = 2.0
 # While PostgreSQL is away nobody can revoke: what was good last goes on working this long.
 STALE_S = 600.0
 CACHED_KEYS = 10_000
@@ -62,6 +66,7 @@ class KeyStore:
         self._clock = clock
         # by the token's hash, so that no token stays in memory
         self._good: OrderedDict[bytes, tuple[float, KeyRecord]] = OrderedDict()
+        self._checking: dict[bytes, asyncio.Task[None]] = {}
 
     async def create(self, name: str, scopes: Iterable[str], author: Author) -> IssuedKey:
         """A new key; its token is in the answer and nowhere else. Raises `InvalidRequest`."""
@@ -107,19 +112,17 @@ class KeyStore:
         """
         prefix, hashed = prefix_of(token), hash_token(token)
         known = self._good.get(hashed)
-        if known is not None and self._clock() - known[0] < CACHE_S:
+        age_s = float("inf") if known is None else self._clock() - known[0]
+        if known is not None and age_s < CACHE_S:
+            if age_s >= REFRESH_S:
+                self._check_beside(prefix, hashed)
             return known[1]
         try:
-            record = await self._verified(prefix, hashed)
+            return await self._verified(prefix, hashed)
         except StoreUnavailable:
-            if known is not None and self._clock() - known[0] < STALE_S:
+            if known is not None and age_s < STALE_S:
                 return known[1]
             raise
-        self._good[hashed] = (self._clock(), record)
-        self._good.move_to_end(hashed)
-        while len(self._good) > CACHED_KEYS:
-            self._good.popitem(last=False)
-        return record
 
     def forget(self, key_id: int) -> None:
         """Drops a key from the cache: a change of `api_key` with this id was heard; 0 is all."""
@@ -127,14 +130,35 @@ class KeyStore:
             if key_id in (0, record.id):
                 del self._good[hashed]
 
+    async def aclose(self) -> None:
+        for task in self._checking.values():
+            task.cancel()
+
+    def _check_beside(self, prefix: str, hashed: bytes) -> None:
+        if hashed not in self._checking:
+            task = asyncio.create_task(self._check(prefix, hashed))
+            self._checking[hashed] = task
+            task.add_done_callback(lambda _: self._checking.pop(hashed, None))
+
+    async def _check(self, prefix: str, hashed: bytes) -> None:
+        with contextlib.suppress(StoreUnavailable, Unauthorized):
+            await self._verified(prefix, hashed)
+
     async def _verified(self, prefix: str, hashed: bytes) -> KeyRecord:
+        """The key as PostgreSQL has it now, remembered. Raises `Unauthorized`."""
+        asked_at = self._clock()
         rows = await self._postgres.fetch(VERIFY, prefix)
         stored = rows[0]["hash"] if rows else _NO_HASH
         if not hmac.compare_digest(stored, hashed) or rows[0]["revoked_at"] is not None:
             self._good.pop(hashed, None)
             raise refused()
         await self._postgres.fetch(_USED, rows[0]["id"])
-        return _record(rows[0])
+        record = _record(rows[0])
+        self._good[hashed] = (asked_at, record)
+        self._good.move_to_end(hashed)
+        while len(self._good) > CACHED_KEYS:
+            self._good.popitem(last=False)
+        return record
 
 
 def _record(row: asyncpg.Record | None) -> KeyRecord:

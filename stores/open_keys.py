@@ -21,9 +21,11 @@ async def open_keys(settings: Settings) -> AsyncIterator[KeyStore]:
     postgres = Postgres(settings.database_url, timeout_s=_TIMEOUT_S)
     redis = RedisCache(settings.redis_url)
     publisher = Publisher(postgres, redis)
+    keys = KeyStore(postgres, publisher)
     try:
-        yield KeyStore(postgres, publisher)
+        yield keys
     finally:
+        await keys.aclose()
         await publisher.aclose()
         await redis.aclose()
         await postgres.aclose()

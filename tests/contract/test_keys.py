@@ -1,5 +1,6 @@
 """What API keys promise, on PostgreSQL and in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -151,5 +152,39 @@ async def test_a_key_seen_lately_still_opens_while_postgres_is_away(postgres_url
     await keys.verify(issued.token)
     postgres.away, now = True, 60.0
     assert (await keys.verify(issued.token)).id == issued.record.id
+    await publisher.aclose()
+    await postgres.aclose()
+
+
+async def test_a_key_in_use_never_waits_for_postgres(postgres_url: str) -> None:
+    class Slow(Postgres):
+        answers = asyncio.Event()
+        asked = 0
+
+        async def fetch(self, query: str, *arguments: object):  # type: ignore[no-untyped-def]
+            self.asked += 1
+            await self.answers.wait()
+            return await super().fetch(query, *arguments)
+
+    now = 0.0
+    postgres = Slow(postgres_url)
+    publisher = Publisher(postgres, RedisCache("redis://127.0.0.1:1/0"))
+    keys = KeyStore(postgres, publisher, clock=lambda: now)
+    issued = await keys.create("k", ["score"], ADMIN)
+    postgres.answers.set()
+    await keys.verify(issued.token)
+    postgres.answers.clear()
+    postgres.asked, now = 0, 3.0
+    for _ in range(5):
+        async with asyncio.timeout(0.2):
+            await keys.verify(issued.token)
+        await asyncio.sleep(0)
+    assert postgres.asked == 1  # beside the requests, and once for all of them
+    postgres.answers.set()
+    await asyncio.sleep(0.2)
+    now = 6.0
+    await keys.verify(issued.token)
+    assert postgres.asked == 2  # the check of 3 s was remembered
+    await keys.aclose()
     await publisher.aclose()
     await postgres.aclose()
