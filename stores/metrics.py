@@ -10,12 +10,10 @@ from stores.postgres import Postgres
 _SUMS = ", ".join(
     f"sum({name}) AS {name}" for name in ("impressions", "clicks", "conversions", "revenue")
 )
-_BUCKETS = {
-    "hour": "extract(hour FROM hour_at AT TIME ZONE 'UTC')::int",
-    "day": "(hour_at AT TIME ZONE 'UTC')::date",
-}
+# Our sessions are in UTC (`stores/postgres.py`); saying so in each row would take half the time.
+_BUCKETS = {"hour": "date_part('hour', hour_at)::int", "day": "hour_at::date"}
 _KEYS = {
-    "dow": "extract(isodow FROM hour_at AT TIME ZONE 'UTC')::int - 1",
+    "dow": "date_part('isodow', hour_at)::int - 1",
     "slot": "slot_id",
     "partner": "slot_id",
     "brand": "brand_id",
@@ -73,12 +71,15 @@ class PostgresMetrics:
 
 
 def source_of(query: VpiQuery) -> str:
-    """The smallest table that can answer: only slots crossed with brands need the facts."""
+    """The smallest table that can answer: only slots crossed with brands need the facts.
+
+    There are fewer brands than slots, as a rule.
+    """
     by_slot = query.group_by in ("slot", "partner") or query.slot_id or query.partner_id
     by_brand = query.group_by == "brand" or query.brand_id
     if by_slot and by_brand:
         return "performance"
-    return "brand_hour" if by_brand else "slot_hour"
+    return "slot_hour" if by_slot else "brand_hour"
 
 
 def vpi_statement(query: VpiQuery) -> tuple[str, list[Any]]:
