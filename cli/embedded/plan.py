@@ -15,6 +15,7 @@ from cli.embedded.ports import PortBlock
 from cli.embedded.postgres import Postgres, installation
 from cli.embedded.ray_cluster import RayCluster
 from cli.embedded.redis import Redis
+from cli.embedded.scheduler_part import Scheduler
 from cli.embedded.schema import Schema
 from cli.embedded.serve_app import ServeApp
 from stores.settings import PROJECT_ROOT, Settings
@@ -125,6 +126,8 @@ def plan(settings: Settings) -> Plan:
             env_vars,
         )
     )
+    told = stores | {"ADBID_RAY_DASHBOARD_URL": dashboard_url, "ADBID_ENV": settings.env}
+    parts.append(Scheduler(home, told))
     return Plan(
         home,
         block,

@@ -1,0 +1,92 @@
+"""`python -m cli.scheduler`: submits the nightly retraining at its hour, and catches up.
+
+The night's submission id makes a second submission harmless, whoever sends it; a machine that
+slept through the hour submits when it wakes.
+"""
+
+import os
+import signal
+import sys
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import structlog
+from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from bidding.errors import Conflict, StoreUnavailable
+from stores import training_jobs
+from stores.settings import load_settings
+from stores.training_runs import RunBook
+from training.spec import load_spec
+
+CATCH_UP_MINUTES = 10
+# A night may be caught up for so long; then the next one is near enough.
+CATCH_UP_FOR = timedelta(hours=20)
+log = structlog.get_logger(__name__)
+
+
+def due_night(now: datetime, at: time, installed_at: datetime) -> date | None:
+    """The night whose hour has come and is not too long ago; none from before the installation."""
+    tonight = datetime.combine(now.date(), at, UTC)
+    last = tonight if now >= tonight else tonight - timedelta(days=1)
+    if last < installed_at or now - last > CATCH_UP_FOR:
+        return None
+    return last.date()
+
+
+def submit_due(at: time, installed_at: datetime) -> None:
+    """Submit the night that is due, unless it was. A failure is logged; the next try comes."""
+    settings = load_settings()
+    night = due_night(datetime.now(UTC), at, installed_at)
+    if night is None or settings.database_url is None:
+        return
+    try:
+        if RunBook(settings.database_url).knows(night):
+            return
+        done = training_jobs.submit(settings, night=night)
+        log.info("retraining_submitted", submission_id=done.submission_id)
+    except Conflict:
+        return
+    except StoreUnavailable as error:
+        log.warning("retraining_waits", reason=error.detail)
+
+
+def main() -> int:
+    """Run until a signal ends it."""
+    at = time.fromisoformat(load_spec().nightly.at_utc)
+    installed_at = _installed_at(load_settings().home)
+    scheduler = BlockingScheduler(timezone=UTC)
+    for trigger in (
+        CronTrigger(hour=at.hour, minute=at.minute, timezone=UTC),
+        IntervalTrigger(minutes=CATCH_UP_MINUTES),
+    ):
+        scheduler.add_job(
+            submit_due,
+            trigger,
+            args=[at, installed_at],
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: scheduler.shutdown(wait=False))
+    log.info("scheduler_started", at_utc=at.isoformat())
+    submit_due(at, installed_at)
+    scheduler.start()
+    return 0
+
+
+def _installed_at(home: Path) -> datetime:
+    """When this home was made: nights from before it are not missing."""
+    mark = home / "installed_at"
+    if not mark.exists():
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
+    return datetime.fromisoformat(mark.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    os.nice(5)
+    sys.exit(main())
