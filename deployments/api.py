@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from deployments import openapi, problems, spa
 from deployments.access import Access, undeclared_routes
+from deployments.body_limit import BodyLimit
 from deployments.decision_shapes import Decision, DecisionPage
 from deployments.door import ScoreHandler
 from deployments.event_request import EventsAnswer, EventsRequest
@@ -47,6 +48,7 @@ def build(
         title="AdBid Optimizer", description=DESCRIPTION, version=version, lifespan=lifespan
     )
     problems.install(app)
+    app.add_middleware(BodyLimit)
     app.include_router(health.build(readiness))
     app.include_router(score.build(score_handler, access))
     app.include_router(session.build(access))

@@ -68,7 +68,7 @@ def build(editing: Editing, audit: AuditReader, access: Access) -> APIRouter:
         operation_id="revert_audit",
         summary="Undo one write; the answer is the write that undid it",
         response_model=AuditEntry,
-        responses=openapi.errors(400, 401, 403, 404, 409, 422, 503),
+        responses=openapi.errors(400, 401, 403, 404, 409, 413, 422, 503),
     )
     async def revert(
         audit_id: Annotated[int, Path(alias="id", ge=1, le=LARGEST_ID)],

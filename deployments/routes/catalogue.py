@@ -43,7 +43,7 @@ _IF_MATCH = {
 _ETAG = openapi.header("ETag", "The row's version")
 _LOCATION = openapi.header("Location", "Where the new row is")
 _REFUSED = (401, 403, 422, 503)
-_WRITE_REFUSED = (400, *_REFUSED, 409)
+_WRITE_REFUSED = (400, *_REFUSED, 409, 413)
 
 
 async def seen_version(request: Request) -> int | None:

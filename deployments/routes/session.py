@@ -46,7 +46,7 @@ def build(access: Access, limit: AttemptLimit | None = None) -> APIRouter:
         PATH,
         operation_id="sign_in",
         dependencies=[PUBLIC],
-        responses=openapi.errors(400, 401, 422, 429, 503),
+        responses=openapi.errors(400, 401, 413, 422, 429, 503),
     )
     async def sign_in(body: SessionIn, request: Request, response: Response) -> Session:
         """Trade a key for a session cookie."""

@@ -65,7 +65,7 @@ def build(what_if: WhatIf, names: BrandNames, access: Access) -> APIRouter:
         operation_id="what_if_strategy",
         summary="Decide the last logged decisions again with another multiplier",
         dependencies=[access.require("view")],
-        responses=openapi.errors(400, 401, 403, 404, 422, 503),
+        responses=openapi.errors(400, 401, 403, 404, 413, 422, 503),
     )
     async def ask(row_id: RowId, body: WhatIfIn) -> WhatIfAnswer:
         proposal = Proposal(row_id, body.vpi_multiplier, body.priority)

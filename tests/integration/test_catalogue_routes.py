@@ -200,3 +200,13 @@ async def test_a_broken_body_is_422_and_a_wrong_method_405(service: Service) -> 
     wrong = await service.client.patch("/strategies/1", json={})
     assert wrong.status_code == 405
     assert "PUT" in wrong.headers["allow"]
+
+
+async def test_a_body_that_never_ends_is_not_read(service: Service) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b" " * 65_536
+
+    for content in (endless(), b" " * (1 << 21)):
+        answer = await service.client.post("/strategies", content=content)
+        assert (answer.status_code, answer.json()["status"]) == (413, 413)
