@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy.stats import beta, chi2
+from scipy.special import betaincinv, gammaincinv
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def ratio_interval(sums: LiveSums, confidence: float) -> tuple[float, float]:
     Garwood, "Fiducial limits for the Poisson distribution", Biometrika 1936.
     """
     tail = (1 - confidence) / 2
-    most = chi2.ppf(1 - tail, 2 * sums.actual + 2) / 2
-    least = chi2.ppf(tail, 2 * sums.actual) / 2 if sums.actual else 0.0
+    most = float(gammaincinv(sums.actual + 1, 1 - tail))
+    least = float(gammaincinv(sums.actual, tail)) if sums.actual else 0.0
     return sums.predicted / most, sums.predicted / least if least else math.inf
 
 
@@ -79,7 +79,8 @@ def against_errors(after: Failures, before: Failures, bounds: Bounds) -> str | N
     if not after.failed:
         return None
     # Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 1934.
-    least = float(beta.ppf(1 - bounds.confidence, after.failed, after.bundles - after.failed + 1))
+    answered = after.bundles - after.failed
+    least = float(betaincinv(after.failed, answered + 1, 1 - bounds.confidence))
     if least <= max(bounds.most_errors, before.rate):
         return None
     return (

@@ -23,6 +23,8 @@ from deployments.gather import Gather
 from deployments.learning import open_learning
 from deployments.metrics_ingress import IngressParts
 from deployments.metrics_score import ScoreMeter
+from deployments.model_calls import ModelCalls
+from deployments.models import open_models
 from deployments.ops import open_ops
 from deployments.routes import prometheus, training
 from deployments.rules_view import RulesFeed
@@ -53,6 +55,7 @@ class Ingress:
         features: DeploymentHandle,
         scoring: DeploymentHandle,
         rollup: DeploymentHandle,
+        overseer: DeploymentHandle,
         telemetry: DeploymentHandle,
     ) -> None:
         logs.configure("ingress")
@@ -77,6 +80,8 @@ class Ingress:
             record=self._record,
         )
         self._ops = open_ops(settings)
+        model_calls = ModelCalls(scoring)
+        self._models = open_models(settings, model_calls.reports, model_calls.shadow)
         self._meter = ScoreMeter()
         self._reporter = self._open_reporter()
 
@@ -85,6 +90,7 @@ class Ingress:
         routers = [
             *self._ops.routers(),
             *self._learning.routers(access, self._readiness),
+            self._models.router(access),
             prometheus.build(self._calls.metrics, access),
             training.build(
                 TrainingRuns(self._ops.postgres),
@@ -98,6 +104,7 @@ class Ingress:
     def _record(self, scored: Scored) -> None:
         self._meter.record(scored)
         self._learning.log.record(scored)
+        self._models.shadow.offer(scored)
         if self._tracing is not None:
             self._tracing.note(scored.took_s, scored.request.tmax_ms, scored.degraded)
 
@@ -129,6 +136,7 @@ class Ingress:
         ]
         await self._warm_up()
         self._learning.start()
+        self._models.shadow.start()
         self._reporter.start()
         gc.collect()
         gc.freeze()
@@ -136,6 +144,7 @@ class Ingress:
         for task in following:
             task.cancel()
         await self._learning.aclose()
+        await self._models.aclose()
         await self._reporter.aclose()
         await self._watched.aclose()
         await self._ops.aclose()

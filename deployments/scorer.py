@@ -26,6 +26,7 @@ from deployments.rules_view import RulesFeed, RulesView
 from deployments.score_answer import Versions
 from deployments.score_request import ScoreRequest, decode, to_bids
 from deployments.slot_source import SlotRead, SlotSource
+from stores.traced import SpanRecord
 
 # What is kept back of a deadline for ranking and writing the answer.
 ANSWER_S = 0.002
@@ -41,6 +42,7 @@ class Prediction:
     ctr: NDArray[np.float32] | None
     cvr: NDArray[np.float32] | None
     versions: Versions
+    span: SpanRecord | None = None
 
 
 NO_PREDICTION = Prediction(None, None, Versions(None, None))
@@ -70,6 +72,8 @@ class Scored:
     versions: Versions
     degraded: tuple[str, ...]
     took_s: float
+    batch: ScoreBatch | None = None
+    prediction: Prediction = NO_PREDICTION
 
 
 class Scorer:
@@ -125,6 +129,8 @@ class Scorer:
                 prediction.versions,
                 degraded,
                 time.monotonic() - at,
+                batch,
+                prediction,
             )
         )
         return answer

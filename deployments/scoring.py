@@ -14,16 +14,20 @@ from ray.serve.handle import DeploymentHandle
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
 from deployments import logs
+from deployments.challenger import Challengers, Said
 from deployments.metrics import Key, key
 from deployments.model_slot import ModelSlot
 from deployments.telemetry_report import Reporter
 from deployments.tracing import own_process
 from stores.feature_contract import load_contract
 from stores.model_fetch import ModelFiles
-from stores.model_registry import CTR_MODEL, CVR_MODEL, MlflowRegistry
+from stores.model_registry import CHALLENGER, CTR_MODEL, CVR_MODEL, MlflowRegistry
 from stores.redis_blobs import RedisBlobs
 from stores.settings import Settings, load_settings
 from stores.traced import SpanRecord, collecting, timed
+
+# Nobody waits for a challenger: it is looked for this many times more seldom.
+CHALLENGER_POLLS = 3
 
 Prediction = tuple[NDArray[np.float32] | None, str | None]
 
@@ -41,10 +45,16 @@ class Scoring:
         contract = load_contract().hash
         self._ctr = ModelSlot(CTR_MODEL, self._registry, files, contract_hash=contract)
         self._cvr = ModelSlot(CVR_MODEL, self._registry, files, contract_hash=contract)
+        challengers = [
+            ModelSlot(name, self._registry, files, contract_hash=contract, alias=CHALLENGER)
+            for name in (CTR_MODEL, CVR_MODEL)
+        ]
+        self._challengers = Challengers(challengers)
         await asyncio.gather(self._ctr.start(), self._cvr.start())
+        periods = dict.fromkeys((self._ctr, self._cvr), settings.model_poll_s)
+        periods |= dict.fromkeys(challengers, settings.model_poll_s * CHALLENGER_POLLS)
         self._following = [
-            asyncio.create_task(slot.follow(settings.model_poll_s))
-            for slot in (self._ctr, self._cvr)
+            asyncio.create_task(slot.follow(period)) for slot, period in periods.items()
         ]
         send = telemetry.options(_by_reference=False).take.remote
         self._reporter = Reporter("Scoring", [self._read_metrics], send)
@@ -101,11 +111,20 @@ class Scoring:
                 found[rate] = model.contributions(batch, margin)
         return found
 
+    async def shadow(self, batch: ScoreBatch, champion: Said) -> Said | None:
+        """What the challengers say of an answered bundle; None when they are busy."""
+        return await self._challengers.score(batch, champion)
+
     async def report(self) -> dict[str, Any]:
         """What this replica serves and what it has refused."""
         replica = serve.get_replica_context().replica_id.unique_id
         slots = [asdict(self._ctr.report), asdict(self._cvr.report)]
-        return {"replica": replica, "pid": os.getpid(), "models": slots}
+        return {
+            "replica": replica,
+            "pid": os.getpid(),
+            "models": slots,
+            "challengers": self._challengers.report(),
+        }
 
     def _read_metrics(self) -> dict[Key, float]:
         found: dict[Key, float] = {}

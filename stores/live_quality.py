@@ -67,6 +67,13 @@ _SHADOWED = """
     WHERE s.name = $1 AND s.decided_at >= $2 AND s.decided_at < $3
         AND s.champion_version = $4 AND s.challenger_version = $5
 """
+# A row that is there already came of a try whose answer was lost.
+_RECORD = f"""
+    INSERT INTO shadow_score ({", ".join(SHADOW_COLUMNS)})
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[],
+        $5::text[], $6::text[], $7::real[], $8::real[])
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
 _FORGET = "DELETE FROM shadow_score WHERE decided_at < $1"
 
 
@@ -156,10 +163,8 @@ class PostgresLiveQuality:
 
     async def record_shadow(self, rows: Sequence[ShadowRow]) -> None:
         records = [tuple(getattr(row, name) for name in SHADOW_COLUMNS) for row in rows]
-        async with self._postgres.transaction() as connection:
-            await connection.copy_records_to_table(
-                "shadow_score", records=records, columns=SHADOW_COLUMNS
-            )
+        columns = [list(column) for column in zip(*records, strict=True)]
+        await self._postgres.fetch(_RECORD, *columns)
 
     async def forget_shadow(self, before: datetime) -> None:
         await self._postgres.fetch(_FORGET, before)

@@ -1,0 +1,128 @@
+"""Everything that is known of the models, from MLflow, the history, outcomes and replicas."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from bidding.errors import NotFound
+from bidding.watch import LiveSums
+from deployments.model_shapes import (
+    Live,
+    LiveSide,
+    Model,
+    Models,
+    Reliability,
+    ReliabilityBin,
+    change_of,
+    disagreement_of,
+    replicas_of,
+    version_of,
+)
+from stores.live_quality import LiveQuality, Span
+from stores.model_registry import CHALLENGER, CHAMPION, ModelVersion
+from stores.promotion import MODELS, Promotions, find_version
+
+RELIABILITY = "reliability.json"
+# Of the newest so many versions the metrics are read; a finished run's never change.
+WITH_METRICS = 30
+SHOWN_CHANGES = 100
+Reports = Callable[[], Awaitable[list[dict[str, Any]]]]
+
+
+class _Curve(msgspec.Struct):
+    bins: list[dict[str, float]]
+
+
+class ModelView:
+    """Reads; every method may raise `StoreUnavailable`."""
+
+    def __init__(
+        self,
+        promotions: Promotions,
+        quality: LiveQuality,
+        reports: Reports,
+        *,
+        days: int,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._promotions = promotions
+        self._quality = quality
+        self._reports = reports
+        self._days = days
+        self._clock = clock
+        self._figures: dict[str, dict[str, float]] = {}
+
+    async def fetch(self) -> Models:
+        """Both models."""
+        reports = await self._reports()
+        return Models(
+            models=list(await asyncio.gather(*(self._model(name, reports) for name in MODELS)))
+        )
+
+    async def fetch_reliability(self, name: str, version: str) -> Reliability:
+        """The curve that training left. Raises `NotFound`."""
+        found = find_version(await self._promotions.versions(name), name, version)
+        blob = await self._promotions.registry.artifact(found.run_id, RELIABILITY)
+        if blob is None:
+            raise NotFound(f"the run of {name} {version} kept no {RELIABILITY}")
+        try:
+            curve = msgspec.json.decode(blob, type=_Curve)
+            return Reliability(bins=[ReliabilityBin(**_bin(each)) for each in curve.bins])
+        except (msgspec.DecodeError, KeyError) as error:
+            raise NotFound(f"{RELIABILITY} of {name} {version} can't be read") from error
+
+    async def _model(self, name: str, reports: list[dict[str, Any]]) -> Model:
+        versions = await self._promotions.registry.versions(name)
+        figures = await asyncio.gather(*(self._metrics(v) for v in versions[:WITH_METRICS]))
+        metrics = [*figures, *({} for _ in versions[WITH_METRICS:])]
+        history = await self._promotions.changes.fetch(name, limit=SHOWN_CHANGES)
+        return Model(
+            name=name,
+            versions=[version_of(*each) for each in zip(versions, metrics, strict=True)],
+            replicas=replicas_of(name, reports),
+            history=[change_of(change) for change in history],
+            live=await self._live(name, versions, reports),
+        )
+
+    async def _metrics(self, version: ModelVersion) -> dict[str, float]:
+        known = self._figures.get(version.run_id)
+        if known is None:
+            known = await self._promotions.registry.figures(version.run_id)
+            if known:
+                self._figures[version.run_id] = known
+        return known
+
+    async def _live(
+        self, name: str, versions: list[ModelVersion], reports: list[dict[str, Any]]
+    ) -> Live:
+        now = self._clock()
+        span = Span(now - timedelta(days=self._days), now)
+        at = {alias: each.version for each in versions for alias in each.aliases}
+        champion, challenger = at.get(CHAMPION), at.get(CHALLENGER)
+        if champion is None:
+            return Live(champion=None, challenger=None)
+        served = await self._quality.served(name, champion, span)
+        first = _side(served, served.rows)
+        if challenger is None or challenger == champion:
+            return Live(champion=first, challenger=None)
+        both = await self._quality.side_by_side(name, champion, challenger, span)
+        return Live(
+            champion=first,
+            challenger=_side(both.challenger, both.bundles),
+            disagreement=disagreement_of(name, champion, challenger, reports),
+        )
+
+
+def _side(sums: LiveSums, bundles: int) -> LiveSide:
+    return LiveSide(predicted_actual=sums.ratio, bundles=bundles)
+
+
+def _bin(found: dict[str, float]) -> dict[str, Any]:
+    return {
+        "predicted": found["predicted"],
+        "actual": found["actual"],
+        "rows": int(found["rows"]),
+    }
