@@ -16,7 +16,7 @@ from bidding.errors import StoreUnavailable
 from deployments import logs
 from deployments.metrics import Key, key
 from deployments.telemetry_report import Reporter
-from stores.event_settings import EventSettings, load_event_settings
+from stores.event_settings import EventSettings, RollupSettings, load_event_settings
 from stores.event_types import Rollup as RollupStore
 from stores.postgres import Postgres
 from stores.publishing import Publisher
@@ -34,25 +34,27 @@ log = structlog.get_logger(__name__)
 class RollupLoop:
     """Calls the store again and again. `counted` and `failed` count events and attempts."""
 
-    def __init__(self, store: RollupStore, every_s: float, refresh_s: float) -> None:
+    def __init__(
+        self, store: RollupStore, settings: RollupSettings, *, retry_s: float = RETRY_S
+    ) -> None:
         self._store = store
-        self._every_s = every_s
-        self._refresh_s = refresh_s
+        self._settings = settings
+        self._retry_s = retry_s
         self.counted = 0
         self.failed = 0
 
     async def count(self) -> None:
-        """Count for ever: at once while there is more, else every `every_s`."""
-        await self._repeat(self._advance, self._every_s)
+        """Count for ever: at once after a full batch, else every `every_s`."""
+        await self._repeat(self._advance, self._settings.every_s)
 
     async def refresh(self) -> None:
         """Tell caches and replicas for ever."""
-        await self._repeat(self._tell, self._refresh_s)
+        await self._repeat(self._tell, self._settings.refresh_s)
 
     async def _advance(self) -> bool:
         counted = await self._store.advance()
         self.counted += counted
-        return counted > 0 and await self._store.backlog() > 0
+        return counted >= self._settings.batch_events
 
     async def _tell(self) -> bool:
         await self._store.refresh()
@@ -68,11 +70,11 @@ class RollupLoop:
             except StoreUnavailable as error:
                 self.failed += 1
                 log.warning("rollup_waits", reason=error.detail)
-                pause = RETRY_S
+                pause = self._retry_s
             except Exception:  # the boundary of a task that must outlive its bugs
                 self.failed += 1
                 log.exception("rollup_failed")
-                pause = RETRY_S
+                pause = self._retry_s
             await asyncio.sleep(pause)
 
 
@@ -94,7 +96,7 @@ class Rollup:
         publisher = Publisher(postgres, RedisCache(settings.redis_url))
         store = PostgresRollup(postgres, publisher, limits.rollup)
         self._store = store
-        self._loop = RollupLoop(store, limits.rollup.every_s, limits.rollup.refresh_s)
+        self._loop = RollupLoop(store, limits.rollup)
         self._tasks = [
             asyncio.create_task(self._loop.count()),
             asyncio.create_task(self._loop.refresh()),
