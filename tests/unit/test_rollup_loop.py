@@ -30,7 +30,7 @@ class Store:
 async def run(loop: RollupLoop, until: Callable[[], bool]) -> None:
     tasks = [asyncio.create_task(loop.count()), asyncio.create_task(loop.refresh())]
     async with asyncio.timeout(5):
-        while not until():
+        while not until():  # noqa: ASYNC110 (what is waited for is no event)
             await asyncio.sleep(0.005)
     for task in tasks:
         task.cancel()
