@@ -16,6 +16,7 @@ from bidding.errors import AdBidError, InvalidRequest, TooLarge
 from deployments import problems
 from deployments.access import Access
 from deployments.score_request import MAX_BODY_BYTES
+from deployments.tracing import Tracing
 
 SCORE_PATH = "/api/score"
 _JSON = (b"content-type", b"application/json")
@@ -42,11 +43,13 @@ class Door:
         score: ScoreHandler,
         access: Access,
         refused: Counter[int] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
         self._score = score
         self._access = access
         self._refused = Counter() if refused is None else refused
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == SCORE_PATH and scope["method"] == "POST":
@@ -59,6 +62,7 @@ class Door:
     ) -> None:
         """Check the key, read the body, score it, send the answer or the problem."""
         at = time.monotonic()
+        trace = None if self._tracing is None else self._tracing.open(headers)
         status, kind, extra = 200, _JSON, {}
         try:
             await self._access.admit(headers)
@@ -70,6 +74,8 @@ class Door:
             body = problems.render(status, error.title, error.detail, error.problems)
             extra = problems.headers_of(status)
             self._refused[status] += 1
+        if self._tracing is not None and trace is not None:
+            extra = extra | self._tracing.close(trace, status)
         await respond(send, status, body, kind, extra)
 
 

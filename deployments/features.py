@@ -1,5 +1,7 @@
 """The features deployment: reads slots and rules for every ingress, one round trip a call."""
 
+import time
+
 from ray.serve.handle import DeploymentHandle
 
 from bidding.errors import StoreUnavailable
@@ -7,17 +9,22 @@ from deployments import logs
 from deployments.metrics import Key, key
 from deployments.metrics_ingress import STORES
 from deployments.telemetry_report import Reporter
+from deployments.tracing import is_wanted, own_process
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 from stores.features import FeatureStore
 from stores.postgres import Postgres
 from stores.redis_cache import RedisCache
 from stores.settings import Settings, load_settings
+from stores.traced import SpanRecord, TracedPostgres, TracedRedis, collecting
 
 
 def open_feature_store(settings: Settings) -> FeatureStore:
     """The feature store of this installation. Raises `StoreUnavailable` when none is set."""
     if settings.database_url is None or settings.redis_url is None:
         raise StoreUnavailable("DATABASE_URL and REDIS_URL are not set; `adbid up` sets them")
+    if is_wanted():
+        traced = TracedPostgres(settings.database_url), TracedRedis(settings.redis_url)
+        return FeatureStore(*traced)
     return FeatureStore(Postgres(settings.database_url), RedisCache(settings.redis_url))
 
 
@@ -40,6 +47,23 @@ class Features:
         except StoreUnavailable:
             nobody = frozenset({"redis", "postgres"})
             return SlotsFetched({}, unanswered=frozenset(keys), missing=nobody)
+
+    async def fetch_slots_traced(
+        self, keys: list[SlotKey], deadline: float, at_least: int = 0
+    ) -> tuple[SlotsFetched, SpanRecord]:
+        """`fetch_slots`, and what it did."""
+        started_ns = time.time_ns()
+        with collecting() as records:
+            fetched = await self.fetch_slots(keys, deadline, at_least)
+        span = SpanRecord(
+            "features.fetch_slots",
+            started_ns,
+            time.time_ns(),
+            {"adbid.slots": len(keys)},
+            tuple(records),
+            own_process("features"),
+        )
+        return fetched, span
 
     async def fetch_rules(self, deadline: float, at_least: int = 0) -> RulesFetched | None:
         """All rules; None when no store answers."""

@@ -1,7 +1,7 @@
 """Logs of the service: one JSON line per event, without secrets.
 
-They go to standard error, or to the file that `ADBID_LOG_FILE` names. A line has `timestamp`, `level`, `event`, `logger`, `deployment`, `pid`, what the event says, and
-`trace_id` inside a traced request.
+They go to standard error, or to the file that `ADBID_LOG_FILE` names. A line has `timestamp`,
+`level`, `event`, `deployment`, `pid`, what the event says, and `trace_id` inside a traced request.
 """
 
 import logging

@@ -8,6 +8,7 @@ from bidding.errors import AdBidError, UnknownSlot
 from deployments.gather import Gather
 from deployments.near_cache import NearCache
 from stores.feature_types import PartnerFeatures, SlotFeatures, SlotKey, SlotsFetched
+from stores.traced import SpanRecord
 
 Fetch = Callable[[list[SlotKey], float], Awaitable[SlotsFetched]]
 FETCH_DEADLINE_S = 1.0
@@ -20,6 +21,7 @@ class SlotRead:
 
     slot: SlotFeatures
     degraded: bool = False
+    span: SpanRecord | None = None
 
 
 class SlotSource:

@@ -1,0 +1,146 @@
+"""What is seen of the running service: one trace across its processes, its metrics by PromQL."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.otlp import Receiver, Span, receiving, tree
+from tests.servers import free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+PORT = 19_100
+URL = f"http://127.0.0.1:{PORT}"
+PARENT = "4bf92f3577b34da6a3ce929d0e0e4736"
+P95 = "histogram_quantile(0.95, sum by (le) (rate(score_latency_seconds_bucket[1m])))"
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def system(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[None]:
+    """The embedded system, exporting to the receiver."""
+    home = tmp_path_factory.mktemp("adbid")
+    home.chmod(0o755)
+    home.parent.chmod(0o755)
+    stores = {"DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"}
+    environment = {name: value for name, value in os.environ.items() if name not in stores} | {
+        "ADBID_HOME": str(home),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_TRACES_SAMPLER_ARG": "0",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    adbid = [sys.executable, "-m", "cli.main"]
+    up = subprocess.run(
+        [*adbid, "up", "--detach", "--port", str(PORT)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        assert up.returncode == 0, f"{up.stdout}\n{up.stderr}"
+        yield
+    finally:
+        subprocess.run([*adbid, "down"], env=environment, capture_output=True, check=False)
+
+
+def score(headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+    bid = {"bid_id": "b1", "brand_id": 3, "pricing_model": "CPC", "amount": 0.5}
+    patient: dict[str, Any] = {"slot_id": 7, "tmax_ms": 5_000, "bids": [bid]}
+    return httpx.post(f"{URL}/api/score", json=patient | body, headers=headers, timeout=15)
+
+
+def test_one_trace_goes_from_the_bundle_to_the_queries_behind_it(receiver: Receiver) -> None:
+    """A slot nobody asked for yet: Redis has nothing of it, PostgreSQL has."""
+    answer = score({"traceparent": f"00-{PARENT}-00f067aa0ba902b7-01"}, slot_id=3)
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] == []
+    assert answer.headers["x-trace-id"] == PARENT
+    assert answer.headers["traceresponse"].split("-")[1] == PARENT
+    spans = receiver.wait_for(PARENT)
+    assert tree(spans, "00f067aa0ba902b7") == {
+        "POST /api/score": {
+            "features": {"features.fetch_slots": {"redis": {}, "postgres": {}}},
+            "scoring": {"scoring.score": {"predict ctr": {}, "predict cvr": {}}},
+        }
+    }
+    by_service = {span.service: span.pid for span in spans}
+    assert set(by_service) == {"adbid-ingress", "adbid-features", "adbid-scoring"}
+    assert len(set(by_service.values())) == 3
+
+
+def test_only_what_is_worth_it_is_exported(receiver: Receiver) -> None:
+    plain = score()
+    late = score(tmax_ms=1, slot_id=4)
+    assert (plain.status_code, late.status_code) == (200, 200)
+
+    def is_whole(spans: list[Span]) -> bool:
+        return any(span.name == "POST /api/score" for span in spans)
+
+    assert is_whole(receiver.wait_for(late.headers["x-trace-id"], is_whole))
+    assert receiver.of(plain.headers["x-trace-id"]) == []
+
+
+@contextmanager
+def a_prometheus(folder: Path) -> Iterator[str]:
+    """A real Prometheus that scrapes the service every second."""
+    port = free_port()
+    config = folder / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s}\n"
+        "scrape_configs:\n"
+        f"- {{job_name: adbid, static_configs: [{{targets: ['127.0.0.1:{PORT}']}}]}}\n"
+    )
+    process = subprocess.Popen(
+        [
+            "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def ask(prometheus: str, query: str) -> float | None:
+    """The value of a query with one answer, None while there is none."""
+    try:
+        found = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=5).json()
+        return float(found["data"]["result"][0]["value"][1])
+    except (httpx.HTTPError, LookupError):
+        return None
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="the package prometheus is missing")
+def test_a_real_prometheus_tells_the_p95(tmp_path: Path) -> None:
+    with a_prometheus(tmp_path) as prometheus:
+        until = time.monotonic() + 60
+        p95, asked = None, 0
+        while time.monotonic() < until and not (p95 and p95 > 0):
+            score()
+            asked += 1
+            time.sleep(0.1)
+            p95 = ask(prometheus, P95)
+        assert p95 is not None
+        assert 0 < p95 < 5
+        assert (ask(prometheus, 'sum(bid_requests_total{model="CPC"})') or 0) > 0
+        assert ask(prometheus, 'adbid_store_up{store="postgres"}') == 1
+    print(f"P95 by PromQL after {asked} bundles: {p95 * 1000:.1f} ms")
