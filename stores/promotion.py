@@ -7,6 +7,7 @@ import orjson
 
 from bidding.errors import Conflict, NotFound, StoreUnavailable
 from stores.audit import Author
+from stores.live_quality import LiveQuality, PostgresLiveQuality
 from stores.model_changes import (
     ModelChange,
     ModelChanges,
@@ -147,13 +148,14 @@ def gate_reasons(version: ModelVersion) -> list[str]:
 
 
 @asynccontextmanager
-async def open_promotions(settings: Settings) -> AsyncIterator[Promotions]:
-    """Promotions of this installation. Raises `StoreUnavailable` where no stores are set."""
+async def open_promotions(settings: Settings) -> AsyncIterator[tuple[Promotions, LiveQuality]]:
+    """What commands need of this installation. Raises `StoreUnavailable` where none is set."""
     if settings.database_url is None or settings.mlflow_tracking_uri is None:
         raise StoreUnavailable("no database or MLflow is set: run `adbid up`, or set both")
     postgres = Postgres(settings.database_url, timeout_s=_TIMEOUT_S)
     try:
         async with MlflowRegistry(settings.mlflow_tracking_uri, timeout_s=_TIMEOUT_S) as registry:
-            yield Promotions(registry, PostgresModelChanges(postgres))
+            promotions = Promotions(registry, PostgresModelChanges(postgres))
+            yield promotions, PostgresLiveQuality(postgres)
     finally:
         await postgres.aclose()

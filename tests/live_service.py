@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
 from deployments import api
+from deployments.challenger import Said
 from deployments.door import Door
 from deployments.estimates import Estimator
 from deployments.learning import open_learning
+from deployments.models import open_models
 from deployments.ops import open_ops
 from deployments.rules_view import RulesFeed
 from deployments.scorer import NO_PREDICTION, Prediction, Scorer
@@ -28,6 +30,7 @@ from tests.servers import free_port
 
 DEADLINE_S = 2.0
 START_TIMEOUT_S = 20.0
+NO_MLFLOW = "http://127.0.0.1:9"
 
 
 class LiveService:
@@ -35,6 +38,7 @@ class LiveService:
 
     def __init__(self, settings: Settings) -> None:
         self._ops = open_ops(settings)
+        self._models = open_models(settings, _no_replicas, _no_challengers)
         self._rules = RulesFeed(self._fetch_rules)
         self._slots = SlotSource(self._fetch_slots)
         self._learning = open_learning(settings, self._rules, self._slots)
@@ -50,6 +54,7 @@ class LiveService:
     def door(self) -> Door:
         access = self._ops.access
         routers = [*self._ops.routers(), *self._learning.routers(access, self._readiness)]
+        routers.append(self._models.router(access))
         app = api.build(self._scorer, self._readiness, access, routers, lifespan=self._lifespan)
         return Door(app, self._scorer, access)
 
@@ -66,6 +71,7 @@ class LiveService:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
         await self._learning.aclose()
+        await self._models.aclose()
         await self._ops.aclose()
 
     async def _follow_changes(self) -> None:
@@ -90,11 +96,20 @@ class LiveService:
         return {"ready": True, "degraded": ["models"], "models": {"ctr": None, "cvr": None}}
 
 
+async def _no_replicas() -> list[dict[str, Any]]:
+    return []
+
+
+async def _no_challengers(batch: ScoreBatch, champion: Said) -> Said | None:
+    return {}
+
+
 @contextmanager
-def live_service(postgres_url: str, redis_url: str) -> Iterator[str]:
+def live_service(postgres_url: str, redis_url: str, mlflow: str = NO_MLFLOW) -> Iterator[str]:
     """The URL of a running service."""
     port = free_port()
-    door = LiveService(Settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url)).door()
+    settings = Settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url, MLFLOW_TRACKING_URI=mlflow)
+    door = LiveService(settings).door()
     config = uvicorn.Config(door, host="127.0.0.1", port=port, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
