@@ -74,7 +74,7 @@ function strings(value: unknown): string[] {
 /** A bid of an unknown brand can't be sent again: the log has no key of it. */
 function bidOf(bid: DecisionBid): BidIn[] {
   const { bid_id, brand_id, pricing_model, amount, aov, creative_type } = bid;
-  if (brand_id === null || brand_id < 1) return [];
+  if (typeof brand_id !== "number" || brand_id < 1) return [];
   return [
     {
       bid_id,
@@ -82,7 +82,7 @@ function bidOf(bid: DecisionBid): BidIn[] {
       pricing_model,
       amount,
       ...(typeof aov === "number" && { aov }),
-      ...(creative_type !== undefined && { creative_type }),
+      creative_type,
     },
   ];
 }

@@ -53,7 +53,8 @@ export function contrast(one: Rgb, other: Rgb): number {
   return (light + 0.05) / (dark + 0.05);
 }
 
-const INK: Rgb = [0.05, 0.09, 0.08];
+// With black and white one of the two always has a contrast of at least 4.58.
+const INK: Rgb = [0, 0, 0];
 const PAPER: Rgb = [1, 1, 1];
 
 export interface Swatch {

@@ -15,5 +15,5 @@ export const brands: Resource<Brand, BrandIn, BrandQuery> = {
   read: (id, signal) => answer(api.GET("/brands/{id}", { params: { path: { id } }, ...(signal && { signal }) })),
   create: (body) => answer(api.POST("/brands", { body })),
   replace: (id, version, body) =>
-    answer(api.PUT("/brands/{id}", { params: { path: { id } }, headers: ifMatch(version), body })),
+    answer(api.PUT("/brands/{id}", { params: { path: { id }, header: ifMatch(version) }, body })),
 };

@@ -13,5 +13,5 @@ export const partners: Resource<Partner, PartnerIn, PartnerQuery> = {
   read: (id, signal) => answer(api.GET("/partners/{id}", { params: { path: { id } }, ...(signal && { signal }) })),
   create: (body) => answer(api.POST("/partners", { body })),
   replace: (id, version, body) =>
-    answer(api.PUT("/partners/{id}", { params: { path: { id } }, headers: ifMatch(version), body })),
+    answer(api.PUT("/partners/{id}", { params: { path: { id }, header: ifMatch(version) }, body })),
 };

@@ -32,8 +32,8 @@ export function useSignOut() {
   return useMutation({
     mutationFn: () => done(api.DELETE("/api/session")),
     onSuccess: () => {
-      cache.clear();
       cache.setQueryData(SESSION_KEY, null);
+      cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION_KEY[0] });
     },
   });
 }

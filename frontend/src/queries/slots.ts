@@ -15,5 +15,5 @@ export const slots: Resource<Slot, SlotIn, SlotQuery> = {
   read: (id, signal) => answer(api.GET("/slots/{id}", { params: { path: { id } }, ...(signal && { signal }) })),
   create: (body) => answer(api.POST("/slots", { body })),
   replace: (id, version, body) =>
-    answer(api.PUT("/slots/{id}", { params: { path: { id } }, headers: ifMatch(version), body })),
+    answer(api.PUT("/slots/{id}", { params: { path: { id }, header: ifMatch(version) }, body })),
 };

@@ -10,7 +10,7 @@ export const strategies: Resource<Strategy, StrategyIn> = {
   read: (id, signal) => answer(api.GET("/strategies/{id}", { params: { path: { id } }, ...(signal && { signal }) })),
   create: (body) => answer(api.POST("/strategies", { body })),
   replace: (id, version, body) =>
-    answer(api.PUT("/strategies/{id}", { params: { path: { id } }, headers: ifMatch(version), body })),
+    answer(api.PUT("/strategies/{id}", { params: { path: { id }, header: ifMatch(version) }, body })),
 };
 
 const REPLAYED = 10_000;

@@ -7,7 +7,7 @@ export const AXIS = {
   minTickGap: 28,
 } as const;
 
-export const VALUE_AXIS = { ...AXIS, axisLine: false, width: 58 } as const;
+export const VALUE_AXIS = { ...AXIS, axisLine: false, minTickGap: 4, width: 58 } as const;
 
 export const GRID = { stroke: "var(--line)", vertical: false } as const;
 

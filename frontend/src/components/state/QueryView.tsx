@@ -25,7 +25,7 @@ export function QueryView<T>({ query, height = 160, isEmpty, empty, children }: 
   }
   const content = isEmpty?.(data) ? <Empty height={height}>{empty ?? "No data yet."}</Empty> : children(data);
   return (
-    <div className={isPlaceholderData ? css.stale : undefined} aria-busy={isPlaceholderData || undefined}>
+    <div className={`${css.content} ${isPlaceholderData ? css.stale : ""}`} aria-busy={isPlaceholderData || undefined}>
       {error && <Outdated error={error} retry={query.refetch} />}
       {content}
     </div>

@@ -6,8 +6,10 @@ export interface Column<Row> {
   header: ReactNode;
   /** Numbers stand on the right, under a heading on the right. */
   numeric?: boolean;
-  /** Takes what width is left. */
+  /** Takes what width is left; its text wraps. */
   wide?: boolean;
+  /** Its text wraps, since it may be long. */
+  wraps?: boolean;
   cell: (row: Row) => ReactNode;
 }
 
@@ -67,7 +69,7 @@ function Rows<Row>({ row, columns, mark, below }: RowsProps<Row>) {
           </td>
         ))}
       </tr>
-      {below !== undefined && below !== null && (
+      {below && (
         <tr role="row" className={css.below}>
           <td role="cell" colSpan={columns.length}>
             {below}
@@ -79,5 +81,5 @@ function Rows<Row>({ row, columns, mark, below }: RowsProps<Row>) {
 }
 
 function classOf<Row>(column: Column<Row>): string | undefined {
-  return [column.numeric && css.numeric, column.wide && css.wide].filter(Boolean).join(" ") || undefined;
+  return [column.numeric && css.numeric, column.wide && css.wide, column.wraps && css.wraps].filter(Boolean).join(" ") || undefined;
 }

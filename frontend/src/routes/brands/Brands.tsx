@@ -21,7 +21,7 @@ function columns(strategyName: (id: number) => string): Column<Brand>[] {
     { key: "name", header: "Name", wide: true, cell: (brand) => brand.name },
     { key: "strategy", header: "Strategy", cell: (brand) => strategyName(brand.strategy_id) },
     { key: "vertical", header: "Vertical", cell: (brand) => brand.vertical || "—" },
-    { key: "thresholds", header: "Thresholds per 1,000", cell: thresholdsOf },
+    { key: "thresholds", header: "Thresholds per 1,000", wraps: true, cell: thresholdsOf },
     { key: "running", header: "Running", cell: (brand) => <PauseToggle resource={brands} item={brand} inputOf={inputFrom} /> },
   ];
 }

@@ -44,8 +44,10 @@ function columns(slotName: Naming, brandName: Naming): Column<DecisionSummary>[]
     {
       key: "marks",
       header: "Marks",
+      wraps: true,
       cell: (row) => (
         <span className={css.marks}>
+          {row.degraded.length === 0 && !row.simulated && "—"}
           {row.degraded.map((part) => (
             <Tag key={part} tone="warn">
               without {part}

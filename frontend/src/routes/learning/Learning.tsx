@@ -111,7 +111,7 @@ function columns(open: string | undefined, show: (run: string | undefined) => vo
         <Button
           kind="quiet"
           aria-expanded={run.submission_id === open}
-          aria-label={`Log of ${run.submission_id}`}
+          aria-label={`${isUnfinished(run.status) ? "Watch" : "Log of"} ${run.submission_id}`}
           onClick={() => show(run.submission_id === open ? undefined : run.submission_id)}
         >
           {isUnfinished(run.status) ? "Watch" : "Log"}

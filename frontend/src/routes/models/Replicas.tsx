@@ -16,6 +16,7 @@ const COLUMNS: Column<Replica>[] = [
   {
     key: "refused",
     header: "Refused",
+    wraps: true,
     cell: (row) => {
       const refused = Object.entries(row.refused);
       if (refused.length === 0) return "—";

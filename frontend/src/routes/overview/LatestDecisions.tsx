@@ -5,13 +5,18 @@ import { QueryView } from "@/components/state/QueryView";
 import { DataTable, type Column } from "@/components/table/DataTable";
 import type { DecisionSummary } from "@/lib/api/types";
 import * as format from "@/lib/format";
+import { brands } from "@/queries/brands";
 import { useLatestDecisions } from "@/queries/decisions";
+import { useNames } from "@/queries/names";
+import { slots } from "@/queries/slots";
 
 const SHOWN = 8;
 const REFRESH_MS = 10_000;
 const HEIGHT = 296;
 
-const COLUMNS: Column<DecisionSummary>[] = [
+type Naming = (id: number | null) => string;
+
+const columns = (slotName: Naming, brandName: Naming): Column<DecisionSummary>[] => [
   {
     key: "at",
     header: "Decided",
@@ -21,13 +26,15 @@ const COLUMNS: Column<DecisionSummary>[] = [
       </Link>
     ),
   },
-  { key: "slot", header: "Slot", numeric: true, cell: (row) => row.slot_id },
+  { key: "slot", header: "Slot", cell: (row) => slotName(row.slot_id) },
   { key: "bids", header: "Bids", numeric: true, cell: (row) => row.bids },
-  { key: "winner", header: "Winner", wide: true, cell: (row) => (row.winner_brand_id === null ? "none" : `Brand ${row.winner_brand_id}`) },
+  { key: "winner", header: "Winner", wide: true, cell: (row) => brandName(row.winner_brand_id) },
   { key: "vpi", header: "VPI per 1,000", numeric: true, cell: (row) => (row.winner_vpi === null ? "—" : format.perThousand(row.winner_vpi)) },
 ];
 
 export function LatestDecisions() {
+  const slotName = useNames(slots);
+  const brandName = useNames(brands);
   const decisions = useLatestDecisions(SHOWN, REFRESH_MS);
   return (
     <Section title="Latest decisions" actions={<Link to="/app/decisions">All decisions</Link>}>
@@ -41,7 +48,7 @@ export function LatestDecisions() {
           </>
         }
       >
-        {(page) => <DataTable caption="Latest decisions" columns={COLUMNS} rows={page.items} rowKey={(row) => row.decision_id} />}
+        {(page) => <DataTable caption="Latest decisions" columns={columns(slotName, brandName)} rows={page.items} rowKey={(row) => row.decision_id} />}
       </QueryView>
     </Section>
   );

@@ -76,6 +76,12 @@ function extras({ rest }: BundleDraft): string | undefined {
   return said === "" ? undefined : `Sent along: ${said}.`;
 }
 
+function price({ bids }: ScoreRequest, { bid_id, clearing_price, clearing_amount }: NonNullable<ScoreAnswer["winner"]>): string {
+  const model = bids.find((bid) => bid.bid_id === bid_id)?.pricing_model;
+  const own = model === undefined || model === "CPM" ? "" : `, as ${format.amount(model, clearing_amount)} ${format.pricingUnit(model)}`;
+  return `Pays ${format.perThousand(clearing_price)} per 1,000 impressions${own}.`;
+}
+
 function Answer({ bundle, answer }: { bundle: ScoreRequest; answer: ScoreAnswer }) {
   const brandName = useNames(brands);
   const [open, setOpen] = useState(answer.winner?.bid_id);
@@ -83,7 +89,7 @@ function Answer({ bundle, answer }: { bundle: ScoreRequest; answer: ScoreAnswer 
   return (
     <Section
       title={winner ? `${brandName(winner.brand_id)} wins` : "No bid won"}
-      note={winner && `Pays ${format.perThousand(winner.clearing_price)} per 1,000 impressions: ${format.number(winner.clearing_amount, 4)} in its own terms.`}
+      note={winner && price(bundle, winner)}
       actions={
         <>
           {answer.degraded.map((part) => (

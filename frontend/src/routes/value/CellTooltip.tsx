@@ -1,4 +1,4 @@
-import { Popover } from "@base-ui/react/popover";
+import { Tooltip } from "@base-ui/react/tooltip";
 import * as format from "@/lib/format";
 import type { Cell } from "@/lib/heatmap";
 import css from "./value.module.css";
@@ -12,16 +12,16 @@ interface Props {
 /** What stands behind one cell. It never takes the focus or the pointer. */
 export function CellTooltip({ anchor, title, cell }: Props) {
   return (
-    <Popover.Root open>
-      <Popover.Portal>
-        <Popover.Positioner anchor={anchor} side="top" sideOffset={6} className={css.positioner}>
-          <Popover.Popup className={css.tooltip} initialFocus={false} finalFocus={false} role="tooltip">
+    <Tooltip.Root open>
+      <Tooltip.Portal>
+        <Tooltip.Positioner anchor={anchor} side="top" sideOffset={6} className={css.positioner}>
+          <Tooltip.Popup className={css.tooltip} role="tooltip">
             <p className={css.tooltipTitle}>{title}</p>
             {cell ? <Facts cell={cell} /> : <p className={css.noData}>no data</p>}
-          </Popover.Popup>
-        </Popover.Positioner>
-      </Popover.Portal>
-    </Popover.Root>
+          </Tooltip.Popup>
+        </Tooltip.Positioner>
+      </Tooltip.Portal>
+    </Tooltip.Root>
   );
 }
 
