@@ -132,7 +132,7 @@ def _ratio_check(name: str, quality: Quality, ends: Ends, spec: GateSpec) -> Che
         f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] of {quality.outcomes:,} "
         f"outcomes; allowed {low} to {high}"
     )
-    return Check(name, inside or (overlaps and not sure), found)
+    return Check(name, bool(inside or (overlaps and not sure)), found)
 
 
 def _groups(

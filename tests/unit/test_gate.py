@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,7 @@ def test_a_good_model_passes_and_every_check_says_what_it_found() -> None:
     verdict = judge(evidence(rows(), rows(skill=0.7)), SPEC)
     assert verdict.passed, verdict.reasons
     assert all(check.found for check in verdict.checks)
+    assert json.loads(json.dumps(verdict.plain()))["verdict"] == "passed"
 
 
 @pytest.mark.parametrize(
