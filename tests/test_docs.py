@@ -1,0 +1,230 @@
+"""Every command in README and docs/ is run, or shown to exist with the options it is given.
+
+`curl` asks a live service over real stores; `adbid` lines are parsed by the command's own parser;
+`make`, `python` and `kubectl` lines must name what is there. A line of any other program fails
+until it is added here.
+"""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+import yaml
+
+from cli.main import app
+from stores.settings import PROJECT_ROOT
+from tests.live_service import live_service
+
+PAGES = [
+    PROJECT_ROOT / "README.md",
+    PROJECT_ROOT / "CONTRIBUTING.md",
+    *(PROJECT_ROOT / "docs").rglob("*.md"),
+]
+SERVICE = "http://127.0.0.1:8000"
+# Programs that a page may name without our checking more than that.
+KNOWN = {"export", "pg_dump", "pg_restore", "tar", ".", "cd", "git"}
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """The fenced blocks of these languages."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [body for language, body in found if language in languages]
+
+
+def commands() -> Iterator[tuple[Path, list[str]]]:
+    """Every command line of every page, split as a shell would."""
+    for page in PAGES:
+        for block in blocks(page, "sh", "bash"):
+            for line in lines(block):
+                words = shlex.split(line, comments=True)
+                while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                    words.pop(0)
+                if words:
+                    yield page, words
+
+
+def lines(block: str) -> Iterator[str]:
+    """Complete commands: continued lines and open quotes are joined, `&&` parts split."""
+    pending = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        pending = f"{pending}\n{line}" if pending else line
+        try:
+            shlex.split(pending, comments=True)
+        except ValueError:
+            continue
+        yield from ([pending] if "'" in pending else pending.split(" && "))
+        pending = ""
+    assert not pending, f"an open quote: {pending}"
+
+
+ALL = list(commands())
+
+
+def of(*programs: str) -> list[Any]:
+    found = [(page, words) for page, words in ALL if program(words) in programs]
+    return [pytest.param(words, id=f"{page.stem}: {' '.join(words)[:60]}") for page, words in found]
+
+
+def program(words: list[str]) -> str:
+    name = words.pop(0) if words[0] == "time" else words[0]
+    if name == "taskset":
+        return words[3]
+    return Path(name).name if name.startswith((".venv/bin/", ".ci/", "deploy/")) else name
+
+
+def test_every_program_is_one_that_this_module_checks() -> None:
+    checked = {"curl", "adbid", "make", "python", "kubectl", "docker"} | KNOWN
+    scripts = {"run", "bench-guard", "make-secrets.sh", "smoke.sh"}
+    assert {program(words) for _, words in ALL} <= checked | scripts
+    assert len(ALL) > 30
+
+
+@pytest.mark.parametrize("words", of("adbid"))
+def test_adbid_takes_these_options(words: list[str], tmp_path: Path) -> None:
+    arguments = words[words.index("adbid") + 1 :]
+    command: click.Command = typer.main.get_command(app)
+    context = click.Context(command, info_name="adbid")
+    while isinstance(command, click.Group) or hasattr(command, "get_command"):
+        name = arguments.pop(0)
+        found = command.get_command(context, name)
+        assert found is not None, f"no command {name}"
+        command, context = found, click.Context(found, info_name=name, parent=context)
+    if "--help" in arguments:
+        return
+    in_place = [an_existing_file(word, tmp_path) for word in arguments]
+    command.parse_args(context, in_place)
+
+
+def an_existing_file(word: str, folder: Path) -> str:
+    """A file that the reader has and we have not, as `impressions.csv.gz`, stands empty here."""
+    if not re.fullmatch(r"[\w-]+\.csv(\.gz)?", word):
+        return word
+    (folder / word).touch()
+    return str(folder / word)
+
+
+@pytest.mark.parametrize("words", of("make"))
+def test_make_has_this_target(words: list[str]) -> None:
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+    for target in (word for word in words[1:] if "=" not in word):
+        assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("words", of("python"))
+def test_python_runs_what_is_there(words: list[str]) -> None:
+    if words[1] == "-m":
+        done = run([sys.executable, "-c", f"import {words[2]}"])
+    elif words[1] == "-c":
+        done = run([sys.executable, *words[1:]])
+    else:
+        done = run([sys.executable, words[1], "--help"])
+        unknown = [word for word in words if word.startswith("--") and word not in done.stdout]
+        assert not unknown, f"{words[1]} has no {unknown}"
+    assert done.returncode == 0, done.stderr
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("words", of("kubectl", "docker", "run", "bench-guard", "make-secrets.sh"))
+def test_files_named_on_a_command_line_exist(words: list[str]) -> None:
+    for word in words:
+        if word.startswith(("deploy/", ".ci/")):
+            assert (PROJECT_ROOT / word).exists(), word
+
+
+@pytest.fixture(scope="module")
+def service(postgres_url: str, redis_url: str) -> Iterator[str]:
+    with live_service(postgres_url, redis_url) as url:
+        yield url
+
+
+def in_our_place(word: str, service: str) -> str:
+    """The service under test for the one of the pages; in a bundle, patience and no model."""
+    if not word.lstrip().startswith("{"):
+        return word.replace(SERVICE, service)
+    body = json.loads(word)
+    if "bids" in body:
+        body |= {"tmax_ms": 5000, "explain": False}
+    for event in body.get("events", []):
+        if "decision_id" in event:  # a page writes a placeholder
+            event["decision_id"] = str(uuid.uuid4())
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize("words", of("curl"))
+def test_curl_is_answered(words: list[str], service: str) -> None:
+    asked = [in_our_place(word, service) for word in words]
+    done = run([*asked, "--write-out", "\n%{http_code}"])
+    body, _, status = done.stdout.rpartition("\n")
+    assert status in ("200", "202"), f"{status}: {body}"
+    if "/api/score" in " ".join(asked):
+        assert json.loads(body)["winner"]
+
+
+def test_the_example_of_the_readme_has_the_shape_of_an_answer(service: str) -> None:
+    shown = json.loads(blocks(PROJECT_ROOT / "README.md", "json")[0])
+    words = next(words for page, words in ALL if page.name == "README.md" and words[0] == "curl")
+    done = run([in_our_place(word, service) for word in words])
+    answer = json.loads(done.stdout)
+    assert set(shown) == set(answer)
+    assert shown["winner"]["bid_id"] == answer["winner"]["bid_id"]
+    assert set(shown["results"][0]) == set(answer["results"][0])
+    for ours, theirs in zip(shown["results"], answer["results"], strict=True):
+        assert ours["bid_id"] == theirs["bid_id"]
+        assert ours["vpi"] == pytest.approx(theirs["vpi"], rel=0.02)
+
+
+def test_the_ad_server_of_the_examples_gets_decisions_and_reports_events(service: str) -> None:
+    done = run([sys.executable, "examples/ad_server.py", "--url", service, "--pages", "4"])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("page ") == 4
+    assert "'accepted':" in done.stdout or "reported: {}" in done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
+def test_settings_and_files_that_a_page_names_exist(page: Path) -> None:
+    from stores.settings import Settings
+
+    text = page.read_text()
+    for name in set(re.findall(r"\bADBID_([A-Z_]+)\b", text)) - {"KEY", "HEALTH_URL"}:
+        assert name.lower() in Settings.model_fields, f"ADBID_{name}"
+    known = "bidding|stores|deployments|training|cli|configs|migrations|deploy|examples|benchmarks"
+    for path in re.findall(rf"`((?:{known})/[\w./-]+)`", text):
+        assert (PROJECT_ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (PROJECT_ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (PROJECT_ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"({name})" not in index} == set()
+
+
+def test_ci_and_container_use_the_versions_of_the_project() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    flow = yaml.safe_load((PROJECT_ROOT / ".github/workflows/ci.yml").read_text())
+    versions = flow["jobs"]["backend"]["strategy"]["matrix"]["python"]
+    assert project["requires-python"] == f">={versions[0]},<3.{int(versions[-1][2:]) + 1}"
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+    uv = re.search(r"UV_VERSION := (\S+)", makefile)
+    assert uv
+    assert f"uv=={uv[1]}" in (PROJECT_ROOT / "Dockerfile").read_text()
