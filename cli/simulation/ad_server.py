@@ -131,9 +131,9 @@ class AdServer:
         if winner is None:
             return
         self.tally.won += 1
-        offer = visit.offers[winner["bid_id"]]
-        self.tally.expected_clicks += offer.ctr
-        for report in draw(decision["decision_id"], visit.at, offer, self._rng):
+        bid_id = winner["bid_id"]
+        self.tally.expected_clicks += visit.offers[bid_id].ctr
+        for report in draw(decision["decision_id"], visit, bid_id, self._rng):
             heapq.heappush(self._due, (report.at, next(self._number), report))
 
     async def _report_for_ever(self, session: aiohttp.ClientSession, started: float) -> None:

@@ -32,6 +32,7 @@ class Offer:
 
     brand: str
     pricing_model: str
+    creative_type: str
     ctr: float
     cvr: float
 
@@ -43,6 +44,16 @@ class Visit:
     at: datetime
     body: dict[str, Any]
     offers: dict[str, Offer]
+
+    def context(self, bid_id: str) -> dict[str, str]:
+        """What an event of this bid says of itself."""
+        offer = self.offers[bid_id]
+        return {
+            "slot": self.body["slot"],
+            "brand": offer.brand,
+            "device_type": self.body["device_type"],
+            "creative_type": offer.creative_type,
+        }
 
 
 class Traffic:
@@ -79,13 +90,14 @@ class Traffic:
                 f"b{j + 1}": Offer(
                     market.brands[brands[row, j]],
                     str(self._pricing[brands[row, j]]),
+                    CREATIVE_TYPES[types[row, j]],
                     float(ctr[row, j]),
                     float(cvr[row, j]),
                 )
                 for j in range(k)
             }
             bids = [
-                _bid(bid_id, offer, float(amounts[row, j]), types[row, j], creatives[row, j])
+                _bid(bid_id, offer, float(amounts[row, j]), int(creatives[row, j]))
                 for j, (bid_id, offer) in enumerate(offers.items())
             ]
             body = {
@@ -134,15 +146,15 @@ class Traffic:
         return ctr.reshape(n, k), cvr.reshape(n, k)
 
 
-def _bid(bid_id: str, offer: Offer, factor: float, kind: int, creative: int) -> dict[str, Any]:
+def _bid(bid_id: str, offer: Offer, factor: float, creative: int) -> dict[str, Any]:
     """A bid near what an average impression is worth, in the brand's own pricing model."""
     bid = {
         "bid_id": bid_id,
         "brand": offer.brand,
         "pricing_model": offer.pricing_model,
         "amount": round(_amount(offer.pricing_model) * factor, 6),
-        "creative_type": CREATIVE_TYPES[kind],
-        "creative": creative_of(offer.brand, int(creative)),
+        "creative_type": offer.creative_type,
+        "creative": creative_of(offer.brand, creative),
     }
     return bid | ({"aov": AOV} if offer.pricing_model == "CPA_PERCENT" else {})
 

@@ -8,7 +8,7 @@ import pytest
 from bidding.errors import InvalidRequest
 from cli.simulate_commands import open_market, seconds_of
 from cli.simulation.outcomes import draw
-from cli.simulation.traffic import Offer, Traffic
+from cli.simulation.traffic import Offer, Traffic, Visit
 from deployments.score_request import decode
 from training.market import Columns, Market, MarketShape, load_market, make_market
 
@@ -101,8 +101,9 @@ def test_visits_are_requests_that_we_take_with_their_true_rates(market: Market) 
 
 def test_events_follow_the_true_rates_and_their_order() -> None:
     rng = np.random.default_rng(1)
-    offer = Offer("sim:brand-1", "CPC", ctr=0.3, cvr=0.5)
-    drawn = [draw("d1", START, offer, rng) for _ in range(4000)]
+    offer = Offer("sim:brand-1", "CPC", "video", ctr=0.3, cvr=0.5)
+    visit = Visit(START, {"slot": "sim:slot-1", "device_type": "mobile"}, {"b1": offer})
+    drawn = [draw("d1", visit, "b1", rng) for _ in range(4000)]
     clicks, orders = (sum(len(each) > n for each in drawn) for n in (1, 2))
     assert clicks / len(drawn) == pytest.approx(0.3, abs=0.03)
     assert orders / clicks == pytest.approx(0.5, abs=0.05)
