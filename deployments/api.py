@@ -17,6 +17,7 @@ from deployments.metric_shapes import Overview, Reasons, VpiGrid
 from deployments.routes import health, score, session
 from deployments.score_answer import ScoreAnswer
 from deployments.score_request import ScoreRequest
+from deployments.security import Guard, HttpMeter
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 DESCRIPTION = "Decides, in milliseconds, which brand's bid should win an ad slot."
@@ -41,6 +42,7 @@ def build(
     routers: Iterable[APIRouter] = (),
     *,
     lifespan: Lifespan | None = None,
+    meter: HttpMeter | None = None,
     version: str = "0.1.0",
 ) -> FastAPI:
     """The application around what its routes need; `routers` are those with stores behind."""
@@ -49,6 +51,7 @@ def build(
     )
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, meter=meter)
     app.include_router(health.build(readiness))
     app.include_router(score.build(score_handler, access))
     app.include_router(session.build(access))

@@ -4,6 +4,7 @@ Routing and middleware cost a fifth of an ingress process at full load; the one 
 has no use for them. FastAPI still declares the route, so it is documented and reachable.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,8 @@ from deployments.tracing import Tracing
 SCORE_PATH = "/api/score"
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", problems.CONTENT_TYPE.encode())
+_SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+BODY_TIMEOUT_S = 10.0
 log = structlog.get_logger(__name__)
 
 
@@ -95,7 +98,7 @@ async def respond(
     extra: dict[str, str],
 ) -> None:
     """Send one whole response."""
-    headers = [kind, (b"content-length", str(len(body)).encode())]
+    headers = [kind, (b"content-length", str(len(body)).encode()), *_SAFE]
     headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -112,13 +115,27 @@ def check_content_type(headers: list[tuple[bytes, bytes]]) -> None:
             raise UnsupportedMediaType("compressed bodies are not read; send plain JSON")
 
 
+class TooSlow(AdBidError):
+    status_code = 408
+    title = "Request timeout"
+
+
 class UnsupportedMediaType(InvalidRequest):
     status_code = 415
     title = "Unsupported media type"
 
 
 async def read_body(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The whole body; raises `TooLarge` above 1 MiB, by its announced length where there is one."""
+    """The whole body. Raises `TooSlow` after 10 s, and `TooLarge` above 1 MiB, by its announced
+    length where there is one."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_body(receive, headers)
+    except TimeoutError:
+        raise TooSlow(f"the body did not come within {BODY_TIMEOUT_S:.0f} s") from None
+
+
+async def _read_body(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes:
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY_BYTES:
             raise _too_large()

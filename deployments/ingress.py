@@ -30,6 +30,7 @@ from deployments.routes import prometheus, training
 from deployments.rules_view import RulesFeed
 from deployments.score_request import decode, to_bids
 from deployments.scorer import NO_PREDICTION, Prediction, Scored, Scorer
+from deployments.security import HttpMeter
 from deployments.slot_source import SlotSource, default_slot
 from deployments.telemetry_report import Reporter
 from deployments.tracing import open_tracing
@@ -83,6 +84,7 @@ class Ingress:
         model_calls = ModelCalls(scoring)
         self._models = open_models(settings, model_calls.reports, model_calls.shadow)
         self._meter = ScoreMeter()
+        self._http = HttpMeter()
         self._reporter = self._open_reporter()
 
     def __serve_build_asgi_app__(self) -> Door:
@@ -98,7 +100,14 @@ class Ingress:
                 access,
             ),
         ]
-        app = api.build(self._scorer, self._readiness, access, routers, lifespan=self._lifespan)
+        app = api.build(
+            self._scorer,
+            self._readiness,
+            access,
+            routers,
+            lifespan=self._lifespan,
+            meter=self._http,
+        )
         return Door(app, self._scorer, access, self._meter.statuses, self._tracing)
 
     def _record(self, scored: Scored) -> None:
@@ -117,7 +126,7 @@ class Ingress:
             waiting=lambda: self._gather.waiting,
             down=self._down,
         )
-        reads = [self._meter.read, parts.read]
+        reads = [self._meter.read, parts.read, self._http.read]
         if self._tracing is not None:
             reads.append(self._tracing.read)
         return Reporter("Ingress", reads, self._calls.report)

@@ -6,6 +6,7 @@ import msgspec
 from fastapi import FastAPI
 
 from deployments import problems
+from deployments.security import UNLIMITED
 
 _REF = "#/components/schemas/{name}"
 
@@ -19,9 +20,19 @@ def install(app: FastAPI, structs: list[type[msgspec.Struct]]) -> None:
         if app.openapi_schema is None:
             document = build()
             document.setdefault("components", {}).setdefault("schemas", {}).update(components)
+            _say_limits(document)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _say_limits(document: dict[str, Any]) -> None:
+    """Every operation whose callers are limited may answer 429."""
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if not path.startswith(UNLIMITED):
+                said = "This key asks too often: try again after Retry-After seconds"
+                operation["responses"].setdefault("429", problem(said))
 
 
 def body(struct: type[msgspec.Struct]) -> dict[str, Any]:
