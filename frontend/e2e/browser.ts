@@ -64,16 +64,16 @@ interface Violation {
   nodes: string[];
 }
 
-/** Serious and critical accessibility violations. */
-export async function violations(page: Page): Promise<Violation[]> {
+/** Serious and critical accessibility violations: of every rule, or of those named. */
+export async function violations(page: Page, ...rules: string[]): Promise<Violation[]> {
   await page.evaluate(axe.source);
-  return page.evaluate(async () => {
+  return page.evaluate(async (only) => {
     const { axe: checker } = window as unknown as { axe: typeof import("axe-core") };
-    const { violations: all } = await checker.run(document, { resultTypes: ["violations"] });
+    const { violations: all } = await checker.run(document, { resultTypes: ["violations"], ...(only.length > 0 && { runOnly: only }) });
     return all
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map(({ html, failureSummary }) => `${html}\n${failureSummary ?? ""}`) }));
-  });
+  }, rules);
 }
 
 /** How far the page can be scrolled sideways: nothing, on any screen. */
@@ -85,5 +85,5 @@ export async function picture(page: Page, name: string): Promise<void> {
   if (!PICTURES) return;
   await page.evaluate(() => window.scrollTo(0, 0));
   mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true, animations: "disabled" });
+  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true, animations: "disabled", timeout: 25_000 });
 }

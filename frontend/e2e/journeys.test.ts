@@ -155,11 +155,16 @@ test("filters live in the address and come back with it", async () => {
 
 test("the heat map is read with the arrow keys", async () => {
   await open(page, "/app/value?range=all");
-  await page.getByRole("gridcell").first().focus();
+  const tooltip = page.getByRole("tooltip");
+  await expect
+    .poll(async () => {
+      await page.getByRole("gridcell").first().focus();
+      return tooltip.count();
+    })
+    .toBe(1);
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowRight");
-  await page.getByRole("tooltip").waitFor();
-  expect(await page.getByRole("tooltip").textContent()).toContain("Tue, 01");
+  await expect.poll(() => tooltip.textContent()).toContain("Tue, 01");
 });
 
 test("a slot is paused with one click, and runs again with another", async () => {

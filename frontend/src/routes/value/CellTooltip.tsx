@@ -1,27 +1,35 @@
-import { Tooltip } from "@base-ui/react/tooltip";
+import { createPortal } from "react-dom";
 import * as format from "@/lib/format";
 import type { Cell } from "@/lib/heatmap";
 import css from "./value.module.css";
 
 interface Props {
+  id: string;
   anchor: HTMLElement;
   title: string;
   cell: Cell | undefined;
 }
 
+const HALF_WIDTH = 120;
+const ROOM_ABOVE = 190;
+
 /** What stands behind one cell. It never takes the focus or the pointer. */
-export function CellTooltip({ anchor, title, cell }: Props) {
-  return (
-    <Tooltip.Root open>
-      <Tooltip.Portal>
-        <Tooltip.Positioner anchor={anchor} side="top" sideOffset={6} className={css.positioner}>
-          <Tooltip.Popup className={css.tooltip} role="tooltip">
-            <p className={css.tooltipTitle}>{title}</p>
-            {cell ? <Facts cell={cell} /> : <p className={css.noData}>no data</p>}
-          </Tooltip.Popup>
-        </Tooltip.Positioner>
-      </Tooltip.Portal>
-    </Tooltip.Root>
+export function CellTooltip({ id, anchor, title, cell }: Props) {
+  const { left, width, top, bottom } = anchor.getBoundingClientRect();
+  const middle = Math.min(Math.max(left + width / 2, HALF_WIDTH), window.innerWidth - HALF_WIDTH);
+  const above = top > ROOM_ABOVE;
+  return createPortal(
+    <div
+      id={id}
+      role="tooltip"
+      className={css.tooltip}
+      data-above={above}
+      style={{ left: middle, top: above ? top : bottom }}
+    >
+      <p className={css.tooltipTitle}>{title}</p>
+      {cell ? <Facts cell={cell} /> : <p className={css.noData}>no data</p>}
+    </div>,
+    document.body,
   );
 }
 

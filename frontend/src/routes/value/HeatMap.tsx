@@ -1,4 +1,4 @@
-import { useMemo, useState, type KeyboardEvent } from "react";
+import { useId, useMemo, useState, type KeyboardEvent } from "react";
 import { domainOf, position, swatch } from "@/lib/colour";
 import * as format from "@/lib/format";
 import { valueAt, type Cell, type Grid } from "@/lib/heatmap";
@@ -26,6 +26,7 @@ const STEPS: Readonly<Record<string, Spot>> = {
 /** A grid of values. One cell is in the tab order; the arrow keys move within. */
 export function HeatMap({ grid }: { grid: Grid }) {
   const dark = useDark();
+  const tooltipId = useId();
   const [spot, setSpot] = useState<Spot>({ row: 0, column: 0 });
   const [open, setOpen] = useState<Open>();
   const domain = useMemo(() => domainOf(valuesOf(grid)), [grid]);
@@ -66,6 +67,7 @@ export function HeatMap({ grid }: { grid: Grid }) {
                     key={column.key}
                     role="gridcell"
                     data-spot={`${r}:${c}`}
+                    aria-describedby={open?.row === r && open.column === c ? tooltipId : undefined}
                     tabIndex={r === spot.row && c === spot.column ? 0 : -1}
                     onFocus={(event) => {
                       setSpot({ row: r, column: c });
@@ -83,7 +85,7 @@ export function HeatMap({ grid }: { grid: Grid }) {
       </div>
       {domain && <Scale domain={domain} dark={dark} />}
       {openRow && openColumn && (
-        <CellTooltip anchor={open.anchor} title={`${openRow.label}, ${openColumn.label}`} cell={valueAt(grid, openRow.key, openColumn.key)} />
+        <CellTooltip id={tooltipId} anchor={open.anchor} title={`${openRow.label}, ${openColumn.label}`} cell={valueAt(grid, openRow.key, openColumn.key)} />
       )}
     </>
   );
