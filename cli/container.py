@@ -72,9 +72,9 @@ def migrate(arguments: Sequence[str], environment: dict[str, str]) -> Command:
 
 
 def retrain(arguments: Sequence[str], environment: dict[str, str]) -> Command:
-    """One training run, then exit."""
+    """Tonight's training run, unless it was made already; then exit."""
     _expect(environment, "DATABASE_URL", "MLFLOW_TRACKING_URI")
-    return ["adbid", "retrain", *(arguments or ["--now"])], environment
+    return ["adbid", "retrain", *arguments], environment
 
 
 def health() -> None:
