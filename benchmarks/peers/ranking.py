@@ -8,7 +8,7 @@ import xgboost as xgb
 
 DEVICES = {"mobile": 0.0, "desktop": 1.0, "tablet": 2.0}
 CREATIVES = {"banner": 0.0, "video": 1.0, "native": 2.0}
-FEATURES = ("placement_score", "partner_quality", "device_type", "creative_type", "hour_of_day")
+FEATURES = ("placement_score", "partner_quality", "hour_of_day", "device_type", "creative_type")
 
 
 def load(path: Path) -> xgb.Booster:
@@ -22,13 +22,13 @@ def load(path: Path) -> xgb.Booster:
 def matrix(
     slot: dict[str, float], device: str, creatives: Sequence[str], hour: int
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    """float32[n, 5], one row a bid."""
+    """float32[n, 5], one row a bid, in the order of `FEATURES`."""
     rows = np.empty((len(creatives), 5), np.float32)
     rows[:, 0] = slot["placement_score"]
     rows[:, 1] = slot["partner_quality"]
-    rows[:, 2] = DEVICES.get(device, -1.0)
-    rows[:, 3] = [CREATIVES.get(name, -1.0) for name in creatives]
-    rows[:, 4] = hour
+    rows[:, 2] = hour
+    rows[:, 3] = DEVICES.get(device, -1.0)
+    rows[:, 4] = [CREATIVES.get(name, -1.0) for name in creatives]
     return rows
 
 
