@@ -40,10 +40,7 @@ _COUNTED = """
         coalesce(sum(conversions), 0)::bigint
     FROM performance WHERE slot_id = ANY(%s)
 """
-_BACKLOG = """
-    SELECT (SELECT coalesce(sum(events), 0) FROM event_batch)::bigint
-        + (SELECT count(*) FROM event_waiting)
-"""
+_BACKLOG = "SELECT coalesce(sum(events), 0)::bigint FROM event_batch"
 
 
 @dataclass(slots=True)
