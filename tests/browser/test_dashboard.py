@@ -1,0 +1,130 @@
+"""The dashboard in a real Chromium against the real running service: frontend/e2e.
+
+`ADBID_PICTURES=docs/images` also writes the screenshots that the README shows.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.browser.dashboard_tools import ROOT, build_dashboard, find_chromium, pnpm
+from tests.ipinyou_log import write_log
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine"),
+]
+PORT = 18_760
+URL = f"http://127.0.0.1:{PORT}"
+BUNDLES = 200
+
+
+class Service:
+    """A private system under its own home, with keys and something to look at."""
+
+    def __init__(self, home: Path) -> None:
+        stores = {"DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"}
+        kept = {name: value for name, value in os.environ.items() if name not in stores}
+        self.environment = kept | {"ADBID_HOME": str(home)}
+        self._key_file = home / "secrets" / "admin-key"
+
+    def adbid(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    @property
+    def admin_key(self) -> str:
+        return self._key_file.read_text().strip()
+
+    def make_key(self, name: str, scope: str) -> str:
+        made = json.loads(self.adbid("keys", "create", name, "--scope", scope, "--json"))
+        return str(made["key"])
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    build_dashboard()
+    home = tmp_path_factory.mktemp("dashboard")
+    home.chmod(0o755)
+    home.parent.chmod(0o755)
+    found = Service(home)
+    found.adbid("up", "--detach", "--port", str(PORT))
+    try:
+        log = write_log(home / "log.csv.gz", 6_000)
+        found.adbid("import", "ipinyou", str(log), "--json")
+        found.adbid("train", "--json")
+        with httpx.Client(base_url=URL, timeout=20) as client:
+            client.headers["authorization"] = f"Bearer {found.admin_key}"
+            drive(client)
+        yield found
+    finally:
+        found.adbid("down")
+
+
+def drive(client: httpx.Client) -> None:
+    """An evening of an ad server: bundles, impressions of the winners, a few clicks."""
+    chance = random.Random(6)
+    events: list[dict[str, Any]] = []
+    for number in range(BUNDLES):
+        decision = client.post("/api/score", json=a_bundle(chance)).json()
+        winner = decision["winner"]
+        if winner is None:
+            continue
+        kinds = ["impression", *(["click"] if chance.random() < 0.2 else [])]
+        events += [
+            {
+                "event_id": f"{kind}-{number}",
+                "type": kind,
+                "decision_id": decision["decision_id"],
+                "bid_id": winner["bid_id"],
+                "occurred_at": datetime.now(UTC).isoformat(),
+            }
+            for kind in kinds
+        ]
+    assert client.post("/api/events", json={"events": events}).status_code == 202
+
+
+def a_bundle(chance: random.Random) -> dict[str, Any]:
+    offers = [("CPM", 2.4), ("CPC", 0.5), ("CPA", 0.9), ("CPM", 0.3), ("CPC", 0.2), ("CPC", 1)]
+    bids = [
+        {
+            "bid_id": f"b{brand}",
+            "brand_id": brand,
+            "pricing_model": model,
+            "amount": round(amount * chance.uniform(0.1, 1.6), 4),
+            "creative_type": "banner",
+        }
+        for brand, (model, amount) in enumerate(offers, start=1)
+    ]
+    return {
+        "slot_id": chance.randint(1, 8),
+        "device_type": chance.choice(["mobile", "desktop", "tablet"]),
+        "tmax_ms": 2_000,
+        "bids": bids,
+    }
+
+
+def test_every_page_and_journey_in_a_browser(service: Service) -> None:
+    pictures = os.environ.get("ADBID_PICTURES")
+    pnpm(
+        "e2e",
+        timeout_s=400,
+        ADBID_URL=URL,
+        ADBID_ADMIN_KEY=service.admin_key,
+        ADBID_VIEW_KEY=service.make_key("viewer", "view"),
+        **({"ADBID_PICTURES": str(ROOT / pictures)} if pictures else {}),
+    )
