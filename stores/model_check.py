@@ -16,7 +16,8 @@ from requests.exceptions import RequestException
 from bidding.errors import ModelRefused
 from stores.feature_contract import load_contract
 from stores.model_fetch import REFUSED_EXIT, UNAVAILABLE_EXIT
-from stores.model_files import FILES, load
+from stores.model_files import BOOSTER, FILES, load
+from stores.model_trees import check_trees
 from stores.settings import load_settings
 
 SLOWEST_RATIO = 5.0
@@ -60,6 +61,7 @@ def download(name: str, version: str, scratch: Path) -> Path:
 
 def prove(directory: Path, name: str, version: str, current: Path | None) -> None:
     """Load, contract, golden rows, and speed against the model that serves now."""
+    check_trees(directory / BOOSTER)
     model = load(directory, name=name, version=version)
     model.check_contract(load_contract().hash)
     took_ms = model.warm_up()

@@ -11,6 +11,7 @@ import fcntl
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tarfile
@@ -23,6 +24,8 @@ from typing import Protocol
 from bidding.errors import ModelRefused, StoreUnavailable
 
 CHECK_TIMEOUT_S = 90.0
+CHECK_CPU_S = 60
+CHECK_BYTES = 8 * 2**30  # address space, most of which is never touched
 REFUSED_EXIT = 3
 UNAVAILABLE_EXIT = 4
 _VERDICT = "verdict.json"
@@ -132,12 +135,20 @@ def _run(command: list[str], environment: dict[str, str]) -> _Outcome:
             text=True,
             timeout=CHECK_TIMEOUT_S,
             check=False,
-            preexec_fn=lambda: os.nice(19),
+            preexec_fn=_confine,
         )
     except subprocess.TimeoutExpired:
         return _Outcome(REFUSED_EXIT, f"the check took more than {CHECK_TIMEOUT_S:.0f} s")
     lines = (done.stdout or done.stderr).strip().splitlines()
     return _Outcome(done.returncode, lines[-1][:1000] if lines else "")
+
+
+def _confine() -> None:
+    """In the child: the lowest priority, and neither memory nor time without end."""
+    os.nice(19)
+    resource.setrlimit(resource.RLIMIT_CPU, (CHECK_CPU_S, CHECK_CPU_S))
+    with suppress(ValueError, OSError):  # not on every system
+        resource.setrlimit(resource.RLIMIT_AS, (CHECK_BYTES, CHECK_BYTES))
 
 
 def _passed(target: Path) -> Path:
