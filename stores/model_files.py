@@ -6,7 +6,7 @@ Nothing here is code (no pickle). `load` proves what it loads: sizes, contract, 
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from bidding.batch import Float32s, ScoreBatch
+from bidding.distinct import DistinctRows
 from bidding.encoder import Encoder
 from bidding.errors import ContractMismatch, ModelRefused
 
@@ -46,15 +47,20 @@ class ServingModel:
     groups: Mapping[str, tuple[int, ...]]
     intercept: float
     facts: Mapping[str, Any]
+    _distinct: DistinctRows = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_distinct", DistinctRows(len(self.encoder.names)))
 
     def predict(self, batch: ScoreBatch, posterior: Float32s) -> Float32s:
         """Probabilities, float32[N], of a batch whose posterior means are `posterior`."""
         margin = self._margin(posterior)
         matrix = self.encoder.transform(batch)
-        found: Float32s = self.booster.inplace_predict(
-            matrix, base_margin=margin, validate_features=False
-        )
-        return found
+        kinds = self._distinct.of(matrix, margin)
+        if kinds is None:
+            return self._predict(matrix, margin)
+        first, kind = kinds
+        return self._predict(matrix[first], margin[first]).take(kind)
 
     def contributions(
         self, batch: ScoreBatch, posterior: Float32s
@@ -84,6 +90,12 @@ class ServingModel:
             self.predict(batch, batch.ctr)
             times.append(time.perf_counter() - started)
         return float(np.median(times)) * 1000.0
+
+    def _predict(self, matrix: Float32s, margin: Float32s) -> Float32s:
+        found: Float32s = self.booster.inplace_predict(
+            matrix, base_margin=margin, validate_features=False
+        )
+        return found
 
     def _margin(self, posterior: Float32s) -> Float32s:
         inside = np.clip(posterior, _LEAST, 1 - 1e-6)
