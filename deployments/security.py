@@ -21,7 +21,7 @@ from deployments.metrics import Key, key
 
 # A body that trickles in is not waited for longer than this.
 BODY_TIMEOUT_S = 10.0
-OPS_PER_S, OPS_BURST = 100.0, 300.0
+OPS_PER_S, OPS_BURST = 200.0, 600.0
 EVENTS_PER_S, EVENTS_BURST = 1_000.0, 2_000.0
 EVENTS_PATH = "/api/events"
 UNLIMITED = ("/healthz", "/readyz", "/metrics", "/api/score", "/assets/")

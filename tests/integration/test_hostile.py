@@ -295,18 +295,3 @@ def test_pages_of_the_api_have_a_policy(url: str) -> None:
     docs = httpx.get(f"{url}/docs").headers
     assert "https://cdn.jsdelivr.net" in docs["content-security-policy"]
     assert api["x-frame-options"] == docs["x-frame-options"] == "DENY"
-
-
-def test_a_key_that_asks_too_often_waits_and_others_do_not(url: str, token: str) -> None:
-    greedy = {"authorization": "Bearer adb_00000000_" + "0" * 64}
-    with httpx.Client(base_url=url, headers=greedy, timeout=10) as client:
-        statuses = [client.get("/api/session").status_code for _ in range(700)]
-        last = client.get("/api/session")
-        while last.status_code != 429:
-            last = client.get("/api/session")
-    assert set(statuses) <= {401, 429}
-    assert last.headers["retry-after"] == "1"
-    assert last.json()["title"] == "Too many requests"
-    other = {"authorization": f"Bearer {token}"}
-    assert httpx.get(f"{url}/api/session", headers=other).status_code == 200
-    assert httpx.get(f"{url}/healthz").status_code == 200

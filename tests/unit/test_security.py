@@ -1,0 +1,73 @@
+"""The guard: who asks too often waits, and a bug tells nothing."""
+
+from dataclasses import dataclass
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from deployments.metrics import key
+from deployments.security import Guard, HttpMeter, RateLimit
+
+
+@dataclass(slots=True)
+class Clock:
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_is_let_through_and_then_so_many_a_second() -> None:
+    clock = Clock()
+    limit = RateLimit(2, 3, clock)
+    assert [limit.admits("a") for _ in range(5)] == [True, True, True, False, False]
+    assert limit.admits("b")
+    clock.now += 0.5
+    assert [limit.admits("a") for _ in range(2)] == [True, False]
+    clock.now += 100
+    assert [limit.admits("a") for _ in range(4)] == [True, True, True, False]
+
+
+async def bug(_: Request) -> Response:
+    raise RuntimeError("secret: hunter2")
+
+
+async def fine(_: Request) -> Response:
+    return PlainTextResponse("fine")
+
+
+def a_client(meter: HttpMeter) -> httpx.AsyncClient:
+    app = Starlette(
+        routes=[Route("/bug", bug), Route("/slots", fine), Route("/api/events", fine)],
+    )
+    guard = Guard(app, meter, RateLimit(1, 2), RateLimit(1, 4))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://test")
+
+
+async def test_each_key_has_its_own_limit_and_is_told_to_wait() -> None:
+    meter = HttpMeter()
+    async with a_client(meter) as client:
+        first = {"authorization": "Bearer 1"}
+        answers = [await client.get("/slots", headers=first) for _ in range(3)]
+        other = await client.get("/slots", headers={"authorization": "Bearer 2"})
+        events = [await client.get("/api/events", headers=first) for _ in range(5)]
+    assert [a.status_code for a in answers] == [200, 200, 429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert answers[-1].headers["content-type"] == "application/problem+json"
+    assert other.status_code == 200
+    assert [a.status_code for a in events] == [200] * 4 + [429]
+    found = meter.read()
+    assert found[key("adbid_rate_limited_total", "ops")] == 1
+    assert found[key("adbid_rate_limited_total", "events")] == 1
+
+
+async def test_a_bug_is_a_problem_without_its_reasons() -> None:
+    async with a_client(HttpMeter()) as client:
+        answer = await client.get("/bug")
+    assert answer.status_code == 500
+    assert answer.json()["status"] == 500
+    assert "hunter2" not in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
