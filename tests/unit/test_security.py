@@ -43,8 +43,8 @@ def a_client(meter: HttpMeter) -> httpx.AsyncClient:
     app = Starlette(
         routes=[Route("/bug", bug), Route("/slots", fine), Route("/api/events", fine)],
     )
-    guard = Guard(app, meter, RateLimit(1, 2), RateLimit(1, 4))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://test")
+    app.add_middleware(Guard, meter=meter, ops=RateLimit(1, 2), events=RateLimit(1, 4))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
 async def test_each_key_has_its_own_limit_and_is_told_to_wait() -> None:
