@@ -28,7 +28,7 @@ PNPM := .tools/pnpm/node_modules/.bin/pnpm
 WITH_NODE := PATH="$(CURDIR)/.tools/bin:$$PATH" CI=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status doctor test check format bench dashboard clean
+.PHONY: help up down status doctor test check format bench bench-guard dashboard clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -57,8 +57,11 @@ check: .venv/.synced  ## lint, format, types, direction of imports
 format: .venv/.synced  ## format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: .venv/.synced  ## in-process timings of the engine
-	@$(BIN)/pytest tests/test_perf.py --benchmark-only
+bench: .venv/.synced  ## ours against its peers under load (needs wrk); ratios, and JSON results
+	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bench-guard: .venv/.synced  ## has our own code become slower than the committed ratio?
+	@$(BIN)/python -m benchmarks.guard
 
 dashboard: $(DASHBOARD)  ## build the dashboard (part of `make up`)
 

@@ -1,6 +1,7 @@
 """Impressions to learn from or to be judged on, as frames of `COLUMNS`.
 
-From PostgreSQL (imported logs, and what was decided and served) or straight from a log file.
+From PostgreSQL (imported logs) or straight from a log file; `stores/outcomes.py` has what this
+service decided.
 `row_key` tells rows apart for ever; `weight` says how many impressions a row stands for; `times` how often the row happened;
 `converted` is null where that is not known. Weekdays count from Monday (0).
 """
@@ -67,34 +68,6 @@ _ROWS = """
 """
 
 
-# A decided impression: the winner's bid, its first impression, click and conversion. The hour is
-# the one that the request named, as the models saw it.
-_DECIDED = """
-    SELECT hashtextextended(o.decision_id::text || '/' || o.bid_id, 0) & 9223372036854775807,
-        0::bigint, o.click_at IS NOT NULL,
-        CASE WHEN o.click_at <= %(converted_until)s THEN o.conversion_at IS NOT NULL END,
-        1::float8, 1::float8, d.at, s.external_key, b.external_key, s.vertical, p.external_key,
-        p.quality::float8, s.placement_score::float8, s.width::float8, s.height::float8,
-        coalesce(s.format, ''), d.device_type, coalesce(d.bundle->>'browser', ''),
-        coalesce(d.bundle->>'region', ''), coalesce(d.bundle->>'city', ''),
-        coalesce(d.bundle->>'site', ''), coalesce(d.winner_creative, ''), o.creative_type,
-        ARRAY(SELECT jsonb_array_elements_text(coalesce(d.bundle->'segments', '[]'))),
-        d.clearing_vpi::float8 * 1000, s.floor::float8,
-        extract(hour FROM d.at AT TIME ZONE 'UTC')::int,
-        extract(isodow FROM d.at AT TIME ZONE 'UTC')::int - 1
-    FROM outcome o
-    JOIN LATERAL (
-        SELECT *, coalesce((bundle->>'timestamp')::timestamptz, decided_at) AS at
-        FROM decision WHERE decision_id = o.decision_id AND decided_at = o.decided_at
-    ) d ON true
-    JOIN slot s ON s.id = o.slot_id
-    JOIN brand b ON b.id = o.brand_id
-    JOIN partner p ON p.id = s.partner_id
-    WHERE o.impression_at IS NOT NULL AND o.bid_id = d.winner_bid_id
-        AND o.decided_at >= coalesce(%(since)s::timestamptz, '-infinity')
-        AND o.decided_at < %(clicked_until)s::timestamptz
-        AND (%(simulated)s OR NOT o.simulated)
-"""
 _SLOTS = """
     SELECT external_key, vertical, placement_score::float8, width::float8, height::float8,
         coalesce(format, '')
@@ -108,32 +81,6 @@ class Window:
 
     since: datetime | None = None
     until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Maturity:
-    """Impressions from `clicked_until` on may still be clicked, clicks from `converted_until` on
-    may still convert: neither counts as a no yet."""
-
-    clicked_until: datetime
-    converted_until: datetime
-
-
-def decided_rows(
-    database_url: str,
-    since: datetime | None,
-    maturity: Maturity,
-    *,
-    simulated: bool = True,
-) -> Iterator[pl.DataFrame]:
-    """Impressions that this service decided and heard of, streamed."""
-    arguments = {
-        "since": since,
-        "clicked_until": maturity.clicked_until,
-        "converted_until": maturity.converted_until,
-        "simulated": simulated,
-    }
-    yield from _stream(database_url, _DECIDED, arguments)
 
 
 def imported_rows(database_url: str, window: Window = Window()) -> Iterator[pl.DataFrame]:

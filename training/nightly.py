@@ -24,9 +24,10 @@ from bidding.errors import AdBidError, InvalidRequest, NotFound, StoreUnavailabl
 from bidding.pricing import Flags
 from stores.feature_contract import load_contract
 from stores.model_registry import CHAMPION, CTR_MODEL, CVR_MODEL
+from stores.outcomes import Maturity, live_rows
 from stores.priors import read_pairs, write_priors
 from stores.settings import Settings, load_settings
-from stores.training_rows import Maturity, Window, decided_rows, imported_rows
+from stores.training_rows import Window, imported_rows
 from stores.training_runs import RunBook
 from training import dry_run, plots, registry
 from training.dataset import Dataset, conversions_of, dataset_of, key_of
@@ -156,10 +157,13 @@ def _history(job: Job) -> list[pl.DataFrame]:
     nightly = job.spec.nightly
     since = job.now - timedelta(days=nightly.window_days)
     maturity = Maturity(
-        clicked_until=job.now - timedelta(seconds=nightly.clicks_mature_s),
-        converted_until=job.now - timedelta(seconds=nightly.conversions_mature_s),
+        click=timedelta(seconds=nightly.clicks_mature_s),
+        conversion=timedelta(seconds=nightly.conversions_mature_s),
     )
-    decided = decided_rows(job.database_url, since, maturity, simulated=nightly.include_simulated)
+    simulated = None if nightly.include_simulated else False
+    decided = live_rows(
+        job.database_url, job.now, Window(since=since), maturity, simulated=simulated
+    )
     return [*imported_rows(job.database_url, Window(since=since)), *decided]
 
 
