@@ -1,6 +1,7 @@
 """The guard: who asks too often waits, and a bug tells nothing."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
@@ -9,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from deployments.metrics import key
+from deployments.routes.prometheus import read_token
 from deployments.security import Guard, HttpMeter, RateLimit
 
 
@@ -71,3 +73,9 @@ async def test_a_bug_is_a_problem_without_its_reasons() -> None:
     assert answer.json()["status"] == 500
     assert "hunter2" not in answer.text
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_prometheus_may_share_a_secret_by_a_file(tmp_path: Path) -> None:
+    assert read_token({}) is None
+    (tmp_path / "token").write_text("s3cret\n")
+    assert read_token({"ADBID_METRICS_TOKEN_FILE": str(tmp_path / "token")}) == "s3cret"
