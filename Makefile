@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 UV_VERSION := 0.13.9
 NODE_VERSION := 24.19.0
+AUDIT_VERSION := 2.9.0
 UV := .tools/bin/uv
 BIN := .venv/bin
 ADBID := $(BIN)/adbid
@@ -28,7 +29,7 @@ PNPM := .tools/pnpm/node_modules/.bin/pnpm
 WITH_NODE := PATH="$(CURDIR)/.tools/bin:$$PATH" CI=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status doctor test check format bench bench-guard dashboard clean
+.PHONY: help up down status doctor test check audit chaos soak format bench bench-guard dashboard clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,6 +54,18 @@ check: .venv/.synced  ## lint, format, types, direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: .venv/.synced  ## known vulnerabilities of what is locked, Python and dashboard
+	@$(UV) export --quiet --frozen --no-emit-project --no-dev -o .tools/audited.txt
+	@.tools/bin/python -m venv .tools/audit && .tools/audit/bin/pip install --quiet "pip-audit==$(AUDIT_VERSION)"
+	@.tools/audit/bin/pip-audit --strict --requirement .tools/audited.txt --disable-pip --progress-spinner off
+	@$(MAKE) --no-print-directory $(PNPM) && cd frontend && $(WITH_NODE) $(CURDIR)/$(PNPM) audit --prod
+
+chaos: .venv/.synced  ## break each part under load, at most 15 minutes; prints a table
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+soak: .venv/.synced  ## half of the peak for 30 minutes: memory, descriptors and p99 stay flat
+	@$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 format: .venv/.synced  ## format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
