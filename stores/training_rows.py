@@ -2,7 +2,8 @@
 
 From PostgreSQL (imported logs) or straight from a log file; `stores/outcomes.py` has what this
 service decided. `row_key` tells rows apart for ever; `weight` says how many impressions a row
-stands for; `times` how often the row happened; `converted` is null where that is not known. Weekdays count from Monday (0).
+stands for; `times` how often the row happened; `converted` is null where that is not known.
+Weekdays count from Monday (0).
 """
 
 from collections.abc import Iterable, Iterator
