@@ -1,0 +1,149 @@
+"""`python -m tests.chaos`: every fault on a system of its own under load; one table.
+
+Exits with 1 where a target was missed. `--only WORDS` takes the faults whose name holds the words.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.faults import Fault, all_faults
+from tests.chaos.load import Load, Pace, Sent
+from tests.chaos.system import System
+
+PORT = 19_300
+BEFORE_S, AFTER_S, STEADY_S = 3.0, 12.0, 2.0
+RECOVERY_TARGET_S = 10.0
+# What a client may see of one process of two that dies with its requests in flight.
+IN_FLIGHT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the load saw from the fault on. `recovered_s` is None where it did not."""
+
+    fault: Fault
+    said: str
+    sent: list[Sent]
+    at: float
+    fault_s: float
+    tmax_s: float
+
+    @property
+    def failures(self) -> int:
+        return sum(each.status != 200 for each in self.sent)
+
+    @property
+    def worst_ms(self) -> float:
+        return 1000 * max((each.took_s for each in self.sent), default=0.0)
+
+    @property
+    def late_share(self) -> float:
+        """Answers after their deadline, outside the second of the fault."""
+        calm = [s for s in self.sent if not 0 <= s.at - self.at < 1.0]
+        return sum(s.took_s > self.tmax_s for s in calm) / max(len(calm), 1)
+
+    @property
+    def recovered_s(self) -> float | None:
+        """From the fault's end to the last bundle that failed or was degraded."""
+        bad = [s.at for s in self.sent if s.status != 200 or s.degraded]
+        if not bad:
+            return 0.0
+        last = max(s.at for s in self.sent)
+        if last - max(bad) < STEADY_S:
+            return None
+        return max(0.0, max(bad) - self.at - self.fault_s)
+
+    @property
+    def missed(self) -> list[str]:
+        """The targets that were missed."""
+        found = []
+        if self.fault.single and self.failures > IN_FLIGHT:
+            found.append(f"{self.failures} failed")
+        recovered = self.recovered_s
+        if recovered is None or recovered > RECOVERY_TARGET_S:
+            found.append("recovery")
+        return found
+
+
+def main() -> int:
+    """Run the faults; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--rate", type=float, default=100.0)
+    parser.add_argument("--tmax-ms", type=float, default=100.0)
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--port", type=int, default=PORT)
+    chosen = parser.parse_args()
+    pace = Pace(chosen.rate, tmax_ms=chosen.tmax_ms)
+    with tempfile.TemporaryDirectory(prefix="adbid-chaos-", ignore_cleanup_errors=True) as scratch:
+        system = System(chosen.home or Path(scratch) / "home", chosen.port)
+        system.up()
+        try:
+            faults = [f for f in all_faults() if chosen.only.lower() in f.name.lower()]
+            return run(system, faults, pace, Path(scratch))
+        finally:
+            system.down()
+
+
+def run(system: System, faults: list[Fault], pace: Pace, folder: Path) -> int:
+    """One after another under one load; prints the table."""
+    console, outcomes = Console(), []
+    with Load(system.port, pace, folder) as load:
+        time.sleep(5)
+        for fault in faults:
+            outcomes.append(break_it(system, fault, load, pace))
+            last = outcomes[-1]
+            console.print(
+                f"{fault.name}: {last.failures} of {len(last.sent)} failed, worst "
+                f"{last.worst_ms:.0f} ms, recovered {last.recovered_s}, {last.said}"
+            )
+    ids = load.acknowledged()
+    found = system.events_found(ids)
+    console.print(table_of(outcomes, len(ids), found))
+    return int(found < len(ids) or any(outcome.missed for outcome in outcomes))
+
+
+def break_it(system: System, fault: Fault, load: Load, pace: Pace) -> Outcome:
+    """Act, wait until it is steady again, and read what the load saw."""
+    time.sleep(BEFORE_S)
+    at = time.time()
+    try:
+        said = fault.act(system)
+    except Exception as error:  # one fault that cannot act must not cost the table
+        said = f"could not act: {error!r}"[:120]
+    fault_s = time.time() - at
+    time.sleep(AFTER_S)
+    sent = load.between(at - BEFORE_S, time.time())
+    return Outcome(fault, said, sent, at, fault_s, pace.tmax_ms / 1000)
+
+
+def table_of(outcomes: list[Outcome], acknowledged: int, found: int) -> Table:
+    """The one table."""
+    title = f"Events: {acknowledged:,} acknowledged, {found:,} found"
+    table = Table(title="Faults under load", caption=title)
+    for name in ("fault", "requests", "failed", "degraded", "worst ms", "late", "recovered", ""):
+        table.add_column(name, overflow="fold")
+    for each in outcomes:
+        recovered = each.recovered_s
+        table.add_row(
+            each.fault.name,
+            str(len(each.sent)),
+            str(each.failures),
+            str(sum(s.degraded for s in each.sent)),
+            f"{each.worst_ms:.0f}",
+            f"{each.late_share:.2%}",
+            "no" if recovered is None else f"{recovered:.1f} s",
+            "; ".join(filter(None, [*(f"MISSED: {m}" for m in each.missed), each.said])),
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

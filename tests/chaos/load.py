@@ -1,0 +1,155 @@
+"""Steady bundles and events from a process of their own; what became of each goes to a file.
+
+Bundles are sent on time, whether the ones before were answered or not. Events are repeated under
+the same ids until they are acknowledged, as an ad server would.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import TextIOWrapper
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.wire import Wire
+
+BIDS = 20
+EVENTS_IN_A_CALL = 10
+TIMEOUT_S = 5.0
+PRICING = (("CPC", 0.5), ("CPM", 2.4), ("CPA", 20.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Bundles and calls of /api/events a second; the bundles' deadline."""
+
+    bundles_per_s: float
+    event_calls_per_s: float = 5.0
+    tmax_ms: float = 100.0
+    slots: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One bundle: when it was sent (seconds since 1970), how long its answer took, its status."""
+
+    at: float
+    took_s: float
+    status: int
+    degraded: bool
+    retry_after: bool = False
+
+
+def bundle(number: int, pace: Pace) -> bytes:
+    """One of many bundles, so that slots and brands vary."""
+    bids = []
+    for index in range(BIDS):
+        model, amount = PRICING[(number + index) % len(PRICING)]
+        bids.append(
+            {
+                "bid_id": f"b{index}",
+                "brand_id": 1 + (number + index) % 5,
+                "pricing_model": model,
+                "amount": amount,
+            }
+        )
+    body = {"slot_id": 1 + number % pace.slots, "tmax_ms": pace.tmax_ms, "bids": bids}
+    return json.dumps(body).encode()
+
+
+def events(shift: timedelta = timedelta()) -> tuple[list[str], bytes]:
+    """New events that happened now, or `shift` from now: their ids and the body."""
+    ids = [f"chaos-{uuid.uuid4()}" for _ in range(EVENTS_IN_A_CALL)]
+    at = (datetime.now(UTC) + shift).isoformat()
+    context = {"slot_id": 1, "brand_id": 1, "device_type": "mobile"}
+    rows: list[dict[str, Any]] = [
+        {"event_id": each, "type": "impression", "occurred_at": at, "context": context}
+        for each in ids
+    ]
+    return ids, json.dumps({"events": rows}).encode()
+
+
+class Load:
+    """The process, and what it wrote."""
+
+    def __init__(self, port: int, pace: Pace, folder: Path) -> None:
+        self._bundles, self._events = folder / "bundles.tsv", folder / "events.txt"
+        context = multiprocessing.get_context("spawn")
+        self._stop: Event = context.Event()
+        self._process = context.Process(
+            target=_main, args=(port, pace, self._bundles, self._events, self._stop), daemon=True
+        )
+
+    def __enter__(self) -> "Load":
+        self._process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._process.join(30)
+        self._process.kill()
+
+    def between(self, start: float, end: float) -> list[Sent]:
+        """The bundles sent in [start, end), as far as they are answered or given up."""
+        found = []
+        for line in self._bundles.read_text().splitlines():
+            parts = line.split("\t")
+            if len(parts) == 5 and start <= float(parts[0]) < end:
+                found.append(
+                    Sent(
+                        float(parts[0]),
+                        float(parts[1]),
+                        int(parts[2]),
+                        parts[3] == "1",
+                        parts[4] == "1",
+                    )
+                )
+        return found
+
+    def acknowledged(self) -> list[str]:
+        """The ids of the events that were answered 202."""
+        return self._events.read_text().split()
+
+
+def _main(port: int, pace: Pace, bundles: Path, acknowledged: Path, stop: Event) -> None:
+    with bundles.open("w", buffering=1) as out, acknowledged.open("w", buffering=1) as ids:
+        asyncio.run(_run(port, pace, out, ids, stop))
+
+
+async def _run(port: int, pace: Pace, out: TextIOWrapper, ids: TextIOWrapper, stop: Event) -> None:
+    wire = Wire("127.0.0.1", port, TIMEOUT_S)
+    tasks: set[asyncio.Task[None]] = set()
+    start, bundles_sent, calls_sent = time.monotonic(), 0, 0
+    while not stop.is_set():
+        passed = time.monotonic() - start
+        while bundles_sent < passed * pace.bundles_per_s:
+            tasks.add(asyncio.create_task(_send_bundle(wire, bundle(bundles_sent, pace), out)))
+            bundles_sent += 1
+        while calls_sent < passed * pace.event_calls_per_s:
+            tasks.add(asyncio.create_task(_send_events(wire, ids, stop)))
+            calls_sent += 1
+        tasks = {task for task in tasks if not task.done()}
+        await asyncio.sleep(0.002)
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+
+
+async def _send_bundle(wire: Wire, body: bytes, out: TextIOWrapper) -> None:
+    at, started = time.time(), time.perf_counter()
+    answer = await wire.post("/api/score", body)
+    took_s = time.perf_counter() - started
+    degraded = answer.status == 200 and b'"degraded":[]' not in answer.body
+    out.write(f"{at}\t{took_s}\t{answer.status}\t{degraded:d}\t{answer.retry_after:d}\n")
+
+
+async def _send_events(wire: Wire, acknowledged: TextIOWrapper, stop: Event) -> None:
+    ids, body = events()
+    while not stop.is_set():
+        if (await wire.post("/api/events", body)).status == 202:
+            acknowledged.write("\n".join(ids) + "\n")
+            return
+        await asyncio.sleep(0.5)
