@@ -25,6 +25,8 @@ from stores.settings import load_settings
 
 FOLLOWED_WITHIN_S = 10.0
 CALM_S = 20.0
+# Replicas have swapped by then; what is slower before it than after it, the swap has cost.
+SWAP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class Answer:
     took_ms: float
     status: int
     version: str | None
+
+    @property
+    def done_at(self) -> float:
+        return self.at + self.took_ms / 1e3
 
 
 @dataclass(slots=True)
@@ -49,7 +55,7 @@ class Run:
         """The champions from 10 s before the question until its answer."""
         times = [at for at, _ in self.moves]
         first = max(bisect_right(times, answer.at - FOLLOWED_WITHIN_S) - 1, 0)
-        last = bisect_right(times, answer.at + answer.took_ms / 1e3)
+        last = bisect_right(times, answer.done_at)
         return {version for _, version in self.moves[first:last]}
 
 
@@ -160,15 +166,25 @@ def report(run: Run, calm_s: float) -> dict[str, object]:
         "by_version": dict(Counter(str(answer.version) for answer in good)),
         "followed_after_s": {"median": _median(lag), "largest": max(lag, default=None)},
         "ms_before": _quantiles(calm),
-        "ms_while_moving": _quantiles(moving),
+        "ms_after_a_move": _quantiles([a for a in moving if _since_move(run, a) < SWAP_S]),
+        "ms_between_moves": _quantiles([a for a in moving if _since_move(run, a) >= SWAP_S]),
     }
+
+
+def _since_move(run: Run, answer: Answer) -> float:
+    times = [at for at, _ in run.moves]
+    return answer.at - times[bisect_right(times, answer.at) - 1]
 
 
 def _followed_after(run: Run, number: int) -> float:
     """From a move until the last answer by the version before it; 0 where none followed."""
     at, version = run.moves[number]
     until = run.moves[number + 1][0] if number + 1 < len(run.moves) else float("inf")
-    late = [a.at for a in run.answers if at <= a.at < until and a.version not in (version, None)]
+    late = [
+        answer.at
+        for answer in run.answers
+        if at <= answer.at and answer.done_at < until and answer.version not in (version, None)
+    ]
     return round(max(late, default=at) - at, 2)
 
 

@@ -1,7 +1,8 @@
 """Impressions that came from our own decisions and events, as rows to learn from.
 
 Frames of `stores.training_rows.COLUMNS`, streamed. A row is there once its impression is old
-enough for a click to have come; `converted` is null while an order may still come.
+enough for a click to have come; `converted` is null while an order may still come, also where one
+came early: counting only those would make every young click look like a buyer's.
 """
 
 from collections.abc import Iterator
@@ -20,8 +21,8 @@ LIVE_SOURCE = 0
 _LONGEST_WAIT = timedelta(days=1)
 _ROWS = """
     SELECT t.row_key, %(source)s::bigint, t.clicked,
-        CASE WHEN t.converted OR NOT t.clicked THEN t.converted
-            WHEN t.click_at < %(converted_before)s THEN false END,
+        CASE WHEN NOT t.clicked THEN false
+            WHEN t.click_at < %(converted_before)s THEN t.converted END,
         t.weight, 1::float8, t.occurred_at, s.external_key, b.external_key, s.vertical,
         p.external_key, p.quality, s.placement_score, s.width::float8, s.height::float8,
         coalesce(s.format, ''), t.device_type, t.browser, t.region, t.city, t.site, t.creative,

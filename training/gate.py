@@ -61,12 +61,24 @@ class DryRun:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """What is judged: predictions of the candidate and (None without one) of the champion on the
-    same rows; `groups` names rows (`kind` -> object[n]); `importance` is each column's share."""
+class Duel:
+    """Predictions of both on the same rows."""
 
     candidate: Judged
-    champion: Judged | None
+    champion: Judged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What is judged.
+
+    `candidate`: its predictions on the held out rows; `duel`: both models' on those of them that the
+    champion has not seen either (None without a champion); `groups` names the held out rows
+    (`kind` -> object[n]); `importance` is each column's share.
+    """
+
+    candidate: Judged
+    duel: Duel | None
     groups: Mapping[str, np.typing.NDArray[np.object_]]
     importance: Mapping[str, float]
     dry_run: DryRun | None
@@ -78,7 +90,7 @@ def judge(evidence: Evidence, spec: GateSpec) -> Verdict:
     quality = quality_of(rows)
     checks = [_enough(quality, spec)]
     if quality.outcomes >= spec.least_outcomes:
-        checks.append(_against_champion(rows, evidence.champion, spec))
+        checks.append(_against_champion(evidence.duel, spec))
         checks.append(_ratio_check("predicted/actual", quality, spec.ratio, spec))
         checks += _groups(rows, evidence.groups, spec)
     checks.append(_importance(evidence.importance, spec))
@@ -96,13 +108,13 @@ def _enough(quality: Quality, spec: GateSpec) -> Check:
     )
 
 
-def _against_champion(rows: Judged, champion: Judged | None, spec: GateSpec) -> Check:
+def _against_champion(duel: Duel | None, spec: GateSpec) -> Check:
     name = "not worse than the champion"
-    if champion is None:
+    if duel is None:
         return Check(name, True, "there is no champion to compare with")
-    if champion.outcomes.sum() < spec.least_outcomes:
+    if duel.champion.outcomes.sum() < spec.least_outcomes:
         return Check(name, True, "the champion was trained on nearly all of these rows")
-    difference, low, high = _ne_difference(rows, champion)
+    difference, low, high = _ne_difference(duel.candidate, duel.champion)
     found = f"normalized entropy {difference:+.4f} [{low:+.4f}, {high:+.4f}] against the champion"
     return Check(name, not low > 0, found)
 

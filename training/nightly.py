@@ -10,9 +10,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,6 +22,7 @@ from bidding.contract import FeatureContract
 from bidding.errors import AdBidError, InvalidRequest, NotFound, StoreUnavailable
 from bidding.pricing import Flags
 from stores.feature_contract import load_contract
+from stores.model_files import ServingModel
 from stores.model_registry import CHAMPION, CTR_MODEL, CVR_MODEL
 from stores.outcomes import Maturity, live_rows
 from stores.priors import read_pairs, write_priors
@@ -32,7 +32,7 @@ from stores.training_runs import RunBook
 from training import dry_run, plots, registry
 from training.dataset import Dataset, conversions_of, dataset_of, key_of
 from training.fit import Fitter
-from training.gate import DryRun, Evidence, Verdict, judge
+from training.gate import DryRun, Duel, Evidence, Verdict, judge
 from training.judge import Judge
 from training.metrics import Judged, normalized_entropy_of
 from training.pipeline import Trained, train_on
@@ -41,6 +41,7 @@ from training.spec import TrainingSpec, load_spec
 from training.split import split_of
 
 SECONDS_PER_DAY = 86_400.0
+LEAST_TRAINING_DAYS = 2.0
 log = structlog.get_logger(__name__)
 Report = Callable[[str], None]
 
@@ -133,23 +134,33 @@ def retrain(job: Job) -> list[Result]:
     rows = dataset_of(tables, job.contract)
     results = [_one(job, CTR_MODEL, "ctr", rows, verticals)]
     clicks = conversions_of(tables, job.contract)
-    if clicks.outcomes.sum() >= job.spec.cvr.min_conversions:
+    converted = int(clicks.outcomes.sum())
+    if min(converted, len(clicks) - converted) >= job.spec.cvr.min_conversions:
         results.append(_one(job, CVR_MODEL, "cvr", clicks, verticals))
     else:
-        job.say(f"no CVR model: {int(clicks.outcomes.sum())} conversions")
+        job.say(f"no CVR model: {converted} conversions of {len(clicks)} mature clicks")
     return results
 
 
 def held_out(rows: Dataset, spec: TrainingSpec) -> Flags:
-    """The last day(s) of the rows; a share by hash where they span too little time for that."""
+    """The last day(s) of the rows; a share by hash where they span too little time for that.
+
+    Fewer than two days before the last would leave hours of the day without training.
+    """
     known = rows.occurred_s[np.isfinite(rows.occurred_s)]
     if len(known) == len(rows) and len(known):
         days = spec.nightly.judge_days
         last = np.floor(known.max() / SECONDS_PER_DAY) - days + 1
         late: Flags = rows.occurred_s >= last * SECONDS_PER_DAY
+        if last * SECONDS_PER_DAY - known.min() < LEAST_TRAINING_DAYS * SECONDS_PER_DAY:
+            return _by_hash(rows, spec)
         enough = spec.gate.least_outcomes
         if rows.outcomes[late].sum() >= enough and rows.outcomes[~late].sum() >= 2 * enough:
             return late
+    return _by_hash(rows, spec)
+
+
+def _by_hash(rows: Dataset, spec: TrainingSpec) -> Flags:
     return split_of(rows.row_keys, spec.split.holdout or 0.2, spec.split.fold)
 
 
@@ -196,7 +207,9 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
         verdict = judge(_with(evidence, found), job.spec.gate)
     _write_verdict(job, registered, verdict)
     promoted = verdict.passed and _promote(job, registered, champion)
-    champion_ne = None if evidence.champion is None else normalized_entropy_of(evidence.champion)
+    duel = evidence.duel
+    champion_ne = None if duel is None else normalized_entropy_of(duel.champion)
+    ours = evidence.candidate if duel is None else duel.candidate
     job.say(f"{name} {registered.version}: gate {verdict.word}")
     return Result(
         name=name,
@@ -204,7 +217,7 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
         run_id=registered.run_id,
         verdict=verdict,
         rows=len(trained.rows),
-        ne=normalized_entropy_of(evidence.candidate),
+        ne=normalized_entropy_of(ours),
         champion_ne=champion_ne,
         promoted=promoted,
     )
@@ -229,34 +242,33 @@ def _champion(job: Job, name: str) -> Judge | None:
 
 
 def _evidence(trained: Trained, rows: Dataset, champion: Judge | None) -> Evidence:
-    """Predictions of both on the rows that neither was trained on, on today's posteriors."""
+    """Predictions on today's posteriors: the candidate's on all held out rows, and both models' on
+    those that neither was trained on."""
+    duel = None
     if champion is not None:
-        unseen = ~np.isin(rows.row_keys, champion.trained)
-        if rows.outcomes[unseen].sum() > 0:
-            rows = rows.take(unseen)
-        else:
-            champion = None
-    contract = trained.contract
-    rates = trained.judge.history.rates(rows)
-    batch, posterior = rows.batch(contract, rates), rates.pair.astype(np.float32)
-
-    def judged(model: Any) -> Judged:
-        predicted = model.predict(batch, posterior).astype(np.float64)
-        return Judged(rows.outcomes, predicted, rows.weights * rows.counts)
-
+        common = rows.take(~np.isin(rows.row_keys, champion.trained))
+        if common.outcomes.sum() > 0:
+            duel = Duel(
+                _judged(trained, common, trained.fitted.serving),
+                _judged(trained, common, champion.model),
+            )
     return Evidence(
-        candidate=judged(trained.fitted.serving),
-        champion=None if champion is None else judged(champion.model),
+        candidate=_judged(trained, rows, trained.fitted.serving),
+        duel=duel,
         groups={kind: rows.groups[kind] for kind in ("vertical", "device_type")},
         importance=plots.column_importance(trained.fitted.serving),
         dry_run=None,
     )
 
 
+def _judged(trained: Trained, rows: Dataset, model: ServingModel) -> Judged:
+    rates = trained.judge.history.rates(rows)
+    predicted = model.predict(rows.batch(trained.contract, rates), rates.pair.astype(np.float32))
+    return Judged(rows.outcomes, predicted.astype(np.float64), rows.weights * rows.counts)
+
+
 def _with(evidence: Evidence, found: DryRun) -> Evidence:
-    return Evidence(
-        evidence.candidate, evidence.champion, evidence.groups, evidence.importance, found
-    )
+    return replace(evidence, dry_run=found)
 
 
 def _dry_run(service: dry_run.Service, name: str, version: str) -> DryRun:

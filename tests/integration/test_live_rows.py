@@ -92,11 +92,11 @@ async def test_what_may_still_come_is_not_known(filled: str) -> None:
         (5.0, True, False),
         (5.0, True, True),
         (0.2, True, None),
-        (0.2, True, True),
+        (0.2, True, None),
     ]
 
 
 async def test_a_window_and_real_traffic_alone_can_be_asked_for(filled: str) -> None:
     assert len(found(read(filled, Window(NOW - 6 * DAY, NOW - 4 * DAY)))) == 3
-    assert found(read(filled, simulated=True)) == [(20.0, False, False), (0.2, True, True)]
+    assert found(read(filled, simulated=True)) == [(20.0, False, False), (0.2, True, None)]
     assert len(read(filled, simulated=False)) == 4

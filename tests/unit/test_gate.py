@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from training.gate import DryRun, Evidence, judge, reordered
+from training.gate import DryRun, Duel, Evidence, judge, reordered
 from training.metrics import Judged
 from training.spec import GateSpec
 
@@ -27,7 +27,8 @@ def evidence(candidate: Judged, champion: Judged | None = None, **changes: objec
         "importance": {"hour_of_day": 0.3, "rate:site": 0.5},
         "dry_run": DryRun(6, (), 0.1),
     }
-    return Evidence(candidate, champion, **(fields | changes))  # type: ignore[arg-type]
+    duel = None if champion is None else Duel(candidate, champion)
+    return Evidence(candidate, duel, **(fields | changes))  # type: ignore[arg-type]
 
 
 def test_a_good_model_passes_and_every_check_says_what_it_found() -> None:
