@@ -36,12 +36,13 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One bundle: when it was sent (seconds since 1970), how long its answer took, its status."""
+    """One bundle: when it was sent (seconds since 1970), how long its answer took, its status,
+    and what it was answered without (`scoring,rules`)."""
 
     at: float
     took_s: float
     status: int
-    degraded: bool
+    degraded: str
     retry_after: bool = False
 
 
@@ -105,7 +106,7 @@ class Load:
                         float(parts[0]),
                         float(parts[1]),
                         int(parts[2]),
-                        parts[3] == "1",
+                        parts[3],
                         parts[4] == "1",
                     )
                 )
@@ -142,8 +143,8 @@ async def _send_bundle(wire: Wire, body: bytes, out: TextIOWrapper) -> None:
     at, started = time.time(), time.perf_counter()
     answer = await wire.post("/api/score", body)
     took_s = time.perf_counter() - started
-    degraded = answer.status == 200 and b'"degraded":[]' not in answer.body
-    out.write(f"{at}\t{took_s}\t{answer.status}\t{degraded:d}\t{answer.retry_after:d}\n")
+    parts = json.loads(answer.body)["degraded"] if answer.status == 200 else []
+    out.write(f"{at}\t{took_s}\t{answer.status}\t{','.join(parts)}\t{answer.retry_after:d}\n")
 
 
 async def _send_events(wire: Wire, acknowledged: TextIOWrapper, stop: Event) -> None:
