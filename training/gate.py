@@ -72,8 +72,8 @@ class Duel:
 class Evidence:
     """What is judged.
 
-    `candidate`: its predictions on the held out rows; `duel`: both models' on those of them that the
-    champion has not seen either (None without a champion); `groups` names the held out rows
+    `candidate`: its predictions on the held out rows; `duel`: both models' on those of them that
+    the champion has not seen either (None without a champion); `groups` names the held out rows
     (`kind` -> object[n]); `importance` is each column's share.
     """
 

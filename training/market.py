@@ -38,7 +38,7 @@ class MarketShape:
     device: float = 0.25
     creative: float = 0.30
     hour: float = 0.35
-    segment: float = 0.60
+    segment: float = 1.0  # on real logs, segments carry most of the signal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
