@@ -6,6 +6,7 @@ RayJob. What happens is written to `training_run` as it happens, and to MLflow w
 """
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -21,11 +22,13 @@ from mlflow import MlflowClient
 from bidding.contract import FeatureContract
 from bidding.errors import AdBidError, InvalidRequest, NotFound, StoreUnavailable
 from bidding.pricing import Flags
+from stores.audit import Author
 from stores.feature_contract import load_contract
 from stores.model_files import ServingModel
 from stores.model_registry import CHAMPION, CTR_MODEL, CVR_MODEL
 from stores.outcomes import Maturity, live_rows
 from stores.priors import read_pairs, write_priors
+from stores.promotion import open_promotions
 from stores.settings import Settings, load_settings
 from stores.training_rows import Window, imported_rows
 from stores.training_runs import RunBook
@@ -294,9 +297,13 @@ def _write_verdict(job: Job, registered: registry.Registered, verdict: Verdict) 
 def _promote(job: Job, registered: registry.Registered, champion: Judge | None) -> bool:
     before = "none" if champion is None else champion.model.version
     reason = f"nightly retraining passed the gate (before: {before})"
-    client = job.client
-    client.set_model_version_tag(registered.name, registered.version, "promotion_reason", reason)
-    client.set_registered_model_alias(registered.name, CHAMPION, registered.version)
+    author = Author("nightly retraining", reason)
+
+    async def move() -> None:
+        async with open_promotions(job.settings) as (promotions, _):
+            await promotions.promote(registered.name, registered.version, author)
+
+    asyncio.run(move())
     return True
 
 
