@@ -12,6 +12,7 @@ interface Strategy {
 }
 
 interface Scored {
+  models: { ctr: string | null };
   results: { brand_id: number; vpi_multiplier: number }[];
 }
 
@@ -46,6 +47,12 @@ async function scoredMultiplier(): Promise<number | undefined> {
   const bid = { bid_id: "b1", brand_id: brand, pricing_model: "CPM", amount: 5 };
   const answer = await call("/api/score", { method: "POST", body: { slot_id: 1, tmax_ms: 2000, bids: [bid] } });
   return ((await answer.json()) as Scored).results[0]?.vpi_multiplier;
+}
+
+async function servedModel(): Promise<string | null | undefined> {
+  const bid = { bid_id: "b1", brand_id: 1, pricing_model: "CPC", amount: 1 };
+  const answer = await call("/api/score", { method: "POST", body: { slot_id: 1, tmax_ms: 2000, bids: [bid] } });
+  return ((await answer.json()) as Scored).models.ctr;
 }
 
 async function type(multiplier: number): Promise<void> {
@@ -145,6 +152,23 @@ test("a bundle is tried, taken apart, and found in the log", async () => {
   await page.getByRole("heading", { name: "Outcome" }).waitFor();
 });
 
+test("a version is promoted with a reason, and serves within seconds", async ({ skip }) => {
+  await open(page, "/app/models");
+  const promote = page.getByRole("button", { name: /^Promote version/ });
+  if ((await promote.count()) === 0) return skip();
+  const version = ((await promote.first().getAttribute("aria-label")) ?? "").split(" ").at(-1) ?? "";
+  await promote.first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Promote", exact: true }).click();
+  await dialog.getByText("Say why: the history keeps it.").waitFor();
+  await dialog.getByLabel("Reason").fill("it did better on the weekend");
+  await picture(page, "promote-light");
+  await dialog.getByRole("button", { name: "Promote", exact: true }).click();
+  await page.getByText(`v${version} is champion.`).waitFor();
+  await expect.poll(servedModel, { timeout: 15_000, interval: 500 }).toBe(version);
+  await page.getByText("it did better on the weekend").waitFor();
+}, 40_000);
+
 test("filters live in the address and come back with it", async () => {
   await open(page, "/app/decisions");
   await page.getByLabel("Reason of a bid").selectOption("BELOW_FLOOR");
@@ -156,12 +180,8 @@ test("filters live in the address and come back with it", async () => {
 test("the heat map is read with the arrow keys", async () => {
   await open(page, "/app/value?range=all");
   const tooltip = page.getByRole("tooltip");
-  await expect
-    .poll(async () => {
-      await page.getByRole("gridcell").first().focus();
-      return tooltip.count();
-    })
-    .toBe(1);
+  await page.locator('[data-spot="0:0"]').focus();
+  await tooltip.waitFor();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowRight");
   await expect.poll(() => tooltip.textContent()).toContain("Tue, 01");

@@ -16,8 +16,8 @@ interface Shown {
 
 const PAGES: Shown[] = [
   { name: "overview", path: () => "/" },
-  { name: "value", path: () => "/app/value" },
-  { name: "decisions", path: () => "/app/decisions?reason=BELOW_FLOOR" },
+  { name: "value", path: simulatedValue },
+  { name: "decisions", path: () => "/app/decisions?reason=BELOW_FLOOR&slot_id=1" },
   { name: "decision", path: latestDecision },
   { name: "reasons", path: () => "/app/reasons" },
   { name: "estimates", path: () => "/app/estimates?slot_id=1&brand_id=1" },
@@ -30,6 +30,14 @@ const PAGES: Shown[] = [
   { name: "models", path: () => "/app/models", needs: "/api/models" },
   { name: "learning", path: () => "/app/learning", needs: "/api/training/runs" },
 ];
+
+/** Of the partner whose slots the simulation filled over a whole week. */
+async function simulatedValue(): Promise<string> {
+  const { items } = await read<{ items: { slot_id: number; simulated: boolean }[] }>("/api/decisions?limit=200");
+  const slot = items.find(({ simulated }) => simulated)?.slot_id ?? 1;
+  const { partner_id } = await read<{ partner_id: number }>(`/slots/${slot}`);
+  return `/app/value?partner_id=${partner_id}`;
+}
 
 async function latestDecision(): Promise<string> {
   const { items } = await read<{ items: { decision_id: string }[] }>("/api/decisions?limit=1");

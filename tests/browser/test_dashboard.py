@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,10 @@ pytestmark = [
 ]
 PORT = 18_760
 URL = f"http://127.0.0.1:{PORT}"
-BUNDLES = 200
+BUNDLES = 80
+# A simulated week in 13 seconds: a value for most hours of the week.
+WEEK = ("--rate", "100", "--duration", "7d", "--speed", "46523")
+MODEL_WITHIN_S = 30.0
 
 
 class Service:
@@ -67,12 +71,24 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         log = write_log(home / "log.csv.gz", 6_000)
         found.adbid("import", "ipinyou", str(log), "--json")
         found.adbid("train", "--json")
+        found.adbid("train", "--json")
+        found.adbid("simulate", *WEEK, "--key", found.admin_key)
         with httpx.Client(base_url=URL, timeout=20) as client:
             client.headers["authorization"] = f"Bearer {found.admin_key}"
+            wait_for_model(client)
             drive(client)
         yield found
     finally:
         found.adbid("down")
+
+
+def wait_for_model(client: httpx.Client) -> None:
+    """Until the service answers with a CTR model."""
+    deadline = time.monotonic() + MODEL_WITHIN_S
+    bundle = a_bundle(random.Random(1))
+    while client.post("/api/score", json=bundle).json()["models"]["ctr"] is None:
+        assert time.monotonic() < deadline, "no model is served"
+        time.sleep(0.5)
 
 
 def drive(client: httpx.Client) -> None:
