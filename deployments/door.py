@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidding.errors import AdBidError, InvalidRequest, TooLarge
+from bidding.errors import AdBidError, InvalidRequest, Overloaded, TooLarge
 from deployments import problems
 from deployments.access import Access
 from deployments.score_request import MAX_BODY_BYTES
@@ -24,6 +24,8 @@ _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", problems.CONTENT_TYPE.encode())
 _SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 BODY_TIMEOUT_S = 10.0
+# About 100 ms of one ingress at its peak: whoever came later could not be answered in time.
+MOST_UNDER_WAY = 128
 log = structlog.get_logger(__name__)
 
 
@@ -53,6 +55,7 @@ class Door:
         self._access = access
         self._refused = Counter() if refused is None else refused
         self._tracing = tracing
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == SCORE_PATH and scope["method"] == "POST":
@@ -70,7 +73,7 @@ class Door:
         try:
             await self._access.admit(headers)
             check_content_type(headers)
-            body = await self._score(await read_body(receive, headers), headers, at)
+            body = await self._admitted(await read_body(receive, headers), headers, at)
         except Exception as caught:  # the boundary to the client: no traceback leaves
             error = expected(caught)
             status, kind = error.status_code, _PROBLEM
@@ -80,6 +83,16 @@ class Door:
         if self._tracing is not None and trace is not None:
             extra = extra | self._tracing.close(trace, status)
         await respond(send, status, body, kind, extra)
+
+    async def _admitted(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
+        """Score, unless so many bundles are under way that this one would come too late."""
+        if self._under_way >= MOST_UNDER_WAY:
+            raise Overloaded(f"{self._under_way} bundles are being scored; try again in a moment")
+        self._under_way += 1
+        try:
+            return await self._score(body, headers, at)
+        finally:
+            self._under_way -= 1
 
 
 def expected(error: Exception) -> AdBidError:

@@ -22,6 +22,8 @@ from tests.chaos.system import System
 PORT = 19_300
 BEFORE_S, AFTER_S, STEADY_S = 2.0, 14.0, 2.0
 RECOVERY_TARGET_S = 10.0
+# Degraded answers of a second that are no fault's: a busy machine misses a deadline now and then.
+DEGRADED = 0.2
 # What a client may see of one process of two that dies with its requests in flight.
 IN_FLIGHT = 3
 
@@ -53,14 +55,20 @@ class Outcome:
 
     @property
     def recovered_s(self) -> float | None:
-        """From the fault's end to the last bundle that failed or was degraded."""
-        bad = [s.at for s in self.sent if s.status != 200 or s.degraded]
+        """From the fault's end to the last second with a failure, or with many degraded."""
+        bad = [at for at, sent in self._seconds().items() if _is_bad(sent)]
         if not bad:
             return 0.0
         last = max(s.at for s in self.sent)
         if last - max(bad) < STEADY_S:
             return None
         return max(0.0, max(bad) - self.at - self.fault_s)
+
+    def _seconds(self) -> dict[int, list[Sent]]:
+        found: dict[int, list[Sent]] = {}
+        for each in self.sent:
+            found.setdefault(int(each.at), []).append(each)
+        return found
 
     @property
     def missed(self) -> list[str]:
@@ -72,6 +80,11 @@ class Outcome:
         if recovered is None or recovered > RECOVERY_TARGET_S:
             found.append("recovery")
         return found
+
+
+def _is_bad(second: list[Sent]) -> bool:
+    degraded = sum(bool(sent.degraded) for sent in second)
+    return any(sent.status != 200 for sent in second) or degraded > DEGRADED * len(second)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ import redis
 from tests.chaos.load import Pace, bundle, events
 from tests.chaos.system import System, frozen, kill, until
 from tests.chaos.wire import Answer, Wire
+from tests.ipinyou_log import write_log
 
 BURST_CONNECTIONS = 1_500
 BURST_S = 5.0
@@ -111,6 +112,8 @@ def _kill_training(system: System) -> str:
 def _fill_artifacts(system: System) -> str:
     """A training whose artifacts find no room; where a small file system can be mounted."""
     folder = system.root / "mlruns"
+    log = write_log(system.root / "log.csv.gz", 3_000)
+    system.adbid("import", "ipinyou", str(log))
     size = "size=64k"
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], capture_output=True, check=False
@@ -119,7 +122,8 @@ def _fill_artifacts(system: System) -> str:
         return "skipped: nothing can be mounted here"
     try:
         done = system.adbid("train")
-        return f"`adbid train` exits with {done.returncode}, serving goes on"
+        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
+        return f"`adbid train` exits with {done.returncode}: {' '.join(last)[:80]}"
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
@@ -141,7 +145,8 @@ def _second_node(system: System) -> str:
     address = system.env("RAY_ADDRESS")
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
     command += [f"--address={address}", "--num-cpus=1", "--node-ip-address=127.0.0.1"]
-    node = subprocess.Popen(command, env=ray, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (system.home.log("node")).open("wb") as output:
+        node = subprocess.Popen(command, env=ray, stdout=output, stderr=output)
     dashboard = f"{system.env('ray_dashboard_url')}/nodes?view=summary"
 
     def joined() -> bool:

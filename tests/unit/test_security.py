@@ -1,5 +1,7 @@
-"""The guard: who asks too often waits, and a bug tells nothing."""
+"""The guard and the door: who asks too often waits, and a bug tells nothing."""
 
+import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +11,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from deployments.access import Access
+from deployments.door import MOST_UNDER_WAY, Door
 from deployments.metrics import key
 from deployments.routes.prometheus import read_token
 from deployments.security import Guard, HttpMeter, RateLimit
+from stores.memory_keys import MemoryKeys
 
 
 @dataclass(slots=True)
@@ -64,6 +69,32 @@ async def test_each_key_has_its_own_limit_and_is_told_to_wait() -> None:
     found = meter.read()
     assert found[key("adbid_rate_limited_total", "ops")] == 1
     assert found[key("adbid_rate_limited_total", "events")] == 1
+
+
+async def test_what_could_not_be_answered_in_time_is_refused_at_once() -> None:
+    go = asyncio.Event()
+
+    async def slow(body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
+        await go.wait()
+        return b"{}"
+
+    refused: Counter[int] = Counter()
+    access = Access(MemoryKeys(), scoring_open=True)
+    transport = httpx.ASGITransport(Door(Starlette(), slow, access, refused))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        waiting = [
+            asyncio.create_task(client.post("/api/score", json={})) for _ in range(MOST_UNDER_WAY)
+        ]
+        await asyncio.sleep(0.2)
+        shed = await client.post("/api/score", json={})
+        go.set()
+        served = await asyncio.gather(*waiting)
+        again = await client.post("/api/score", json={})
+    assert (shed.status_code, shed.headers["retry-after"]) == (503, "1")
+    assert shed.json()["title"] == "Overloaded"
+    assert {answer.status_code for answer in served} == {200}
+    assert again.status_code == 200
+    assert refused == {503: 1}
 
 
 async def test_a_bug_is_a_problem_without_its_reasons() -> None:
