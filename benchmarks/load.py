@@ -36,7 +36,8 @@ def run(url: str, script: Path, *, clients: int, seconds: float) -> Load:
     """
     if shutil.which("wrk") is None:
         raise WrkMissing("wrk is not installed; it is the system package `wrk`")
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{max(round(seconds), 1)}s", "--latency", "-s", str(script), url]
+    duration = f"-d{max(round(seconds), 1)}s"
+    command = ["wrk", "-t1", f"-c{clients}", duration, "--latency", "-s", str(script), url]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
     line = next(text for text in done.stdout.splitlines() if text.startswith("RESULT "))
     found = json.loads(line.removeprefix("RESULT "))

@@ -20,6 +20,7 @@ from tests.ipinyou_log import write_log
 BURST_CONNECTIONS = 1_500
 BURST_S = 5.0
 FREEZE_S = 10.0
+TRAINING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,10 @@ def _fill_artifacts(system: System) -> str:
     if mounted.returncode:
         return "skipped: nothing can be mounted here"
     try:
-        done = system.adbid("train")
+        done = system.adbid("train", timeout_s=TRAINING_S)
+    except subprocess.TimeoutExpired:
+        return f"`adbid train` still tries after {TRAINING_S:.0f} s"
+    else:
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
         return f"`adbid train` exits with {done.returncode}: {' '.join(last)[:80]}"
     finally:
@@ -141,7 +145,8 @@ def _shift_clocks(system: System) -> str:
 
 
 def _second_node(system: System) -> str:
-    ray = system.replicas("Ingress")[0].environ()
+    # The embedded cluster is of one host; a node on the same host may join all the same.
+    ray = system.replicas("Ingress")[0].environ() | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
     address = system.env("RAY_ADDRESS")
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
     command += [f"--address={address}", "--num-cpus=1", "--node-ip-address=127.0.0.1"]

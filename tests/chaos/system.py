@@ -51,13 +51,16 @@ class System:
     def down(self) -> None:
         self.adbid("down")
 
-    def adbid(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def adbid(
+        self, *arguments: str, timeout_s: float | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
+            timeout=timeout_s,
         )
 
     def env(self, name: str) -> str:
