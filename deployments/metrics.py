@@ -65,7 +65,9 @@ METRICS: tuple[Metric, ...] = (
     _gauge("adbid_store_up", "1 while a store answers every replica", "store", merge="min"),
     _gauge("adbid_rules_age_seconds", "Since the rules were last confirmed, oldest", merge="max"),
     _gauge("adbid_model_info", "Scoring replicas that serve this version", "model", "version"),
-    _counter("adbid_model_reloads_total", "Model loads: swapped or refused", "model", "outcome"),
+    _counter(
+        "adbid_model_reloads_total", "Model loads: swapped, refused, failed", "model", "outcome"
+    ),
     _gauge("adbid_model_refused", "Versions a replica refuses just now", "model", merge="max"),
     _gauge("adbid_model_trained_timestamp_seconds", "Newest version made", "model", merge="max"),
     _gauge("adbid_gate_verdicts", "Registered versions by the gate's verdict", "model", "verdict"),

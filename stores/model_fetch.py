@@ -3,32 +3,40 @@
 A version is downloaded and checked by `python -m stores.model_check` at the lowest priority:
 MLflow's client is heavy, and a malicious file may crash the parser, which must not take a
 replica down with it. What passed stays on disk; the last good champion also stays in Redis,
-so a cold replica starts with MLflow down.
+so a cold replica starts with MLflow down. What comes from Redis is proven just the same.
 """
 
 import asyncio
-import fcntl
-import io
-import json
 import os
 import resource
+import signal
 import subprocess
 import sys
-import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bidding.errors import ModelRefused, StoreUnavailable
+from stores.model_blob import pack
+from stores.model_place import (
+    REFUSED_EXIT,
+    UNAVAILABLE_EXIT,
+    Verdict,
+    forget_verdict,
+    locked,
+    passed,
+    place,
+    read_verdict,
+    write_verdict,
+)
 
 CHECK_TIMEOUT_S = 90.0
 CHECK_CPU_S = 60
 CHECK_BYTES = 8 * 2**30  # address space, most of which is never touched
-REFUSED_EXIT = 3
-UNAVAILABLE_EXIT = 4
-_VERDICT = "verdict.json"
+Result = TypeVar("Result")
 
 
 class Blobs(Protocol):
@@ -36,15 +44,20 @@ class Blobs(Protocol):
 
     async def get(self, key: str) -> bytes | None: ...
     async def put(self, key: str, blob: bytes) -> None: ...
+    async def holds(self, key: str) -> bool: ...
 
 
 class ModelFiles:
-    """Checked model directories below `root`, one per name and version."""
+    """Checked model directories below `root`, one per name and version.
+
+    Every method may raise `StoreUnavailable`: of the registry, of Redis, or of the disk.
+    """
 
     def __init__(self, root: Path, blobs: Blobs | None, environment: dict[str, str]) -> None:
         self._root = root
         self._blobs = blobs
         self._environment = environment
+        self._put: dict[str, str] = {}
 
     def path_of(self, name: str, version: str) -> Path:
         """Where a version lives once it has passed."""
@@ -55,81 +68,118 @@ class ModelFiles:
 
         Raises `ModelRefused` with the reason, or `StoreUnavailable` when it can't be had now.
         """
-        return await asyncio.to_thread(self._fetch, name, version)
+        return await _on_disk(lambda: self._fetch(name, version))
 
     def _fetch(self, name: str, version: str) -> Path:
         target = self.path_of(name, version)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.parent / f".{version}.lock"):
-            if not (target / _VERDICT).exists():
-                self._check(name, version, target)
-        return _passed(target)
+        with locked(target.parent / f".{version}.lock"):
+            verdict = read_verdict(target) or self._check(name, version, target)
+        return passed(target, verdict)
 
-    def _check(self, name: str, version: str, target: Path) -> None:
+    def _check(self, name: str, version: str, target: Path) -> Verdict:
         current = self._pointer(name)
-        command = [sys.executable, "-m", "stores.model_check", name, version, str(target)]
-        if current is not None and current != version:
-            command.append(str(self.path_of(name, current)))
-        outcome = _run(command, self._environment)
-        if outcome.code == UNAVAILABLE_EXIT:
-            raise StoreUnavailable(f"{name} {version} can't be downloaded now: {outcome.said}")
-        refused = None
-        if outcome.code == REFUSED_EXIT:
-            refused = outcome.said
-        elif outcome.code != 0:
-            refused = f"the check crashed with exit code {outcome.code}: {outcome.said}"
-        target.mkdir(parents=True, exist_ok=True)
-        (target / _VERDICT).write_text(json.dumps({"refused": refused}))
+        arguments = ["version", name, version, str(target)]
+        if current is not None and current != version and self._has_passed(name, current):
+            arguments.append(str(self.path_of(name, current)))
+        outcome = _run(arguments, self._environment)
+        write_verdict(target, outcome.refused)
+        return read_verdict(target) or Verdict("the files changed while they were checked")
 
     def forget(self, name: str, version: str) -> None:
         """Check a refused version anew next time (its files may have been mended)."""
-        with suppress(FileNotFoundError):
-            (self.path_of(name, version) / _VERDICT).unlink()
+        with suppress(OSError):
+            forget_verdict(self.path_of(name, version))
 
     async def keep_as_last_good(self, name: str, version: str) -> None:
-        """Remember a served version for cold starts without MLflow: on disk and in Redis."""
+        """Remember a served version for cold starts without MLflow: on disk and in Redis.
+
+        Called again, it puts back what Redis has lost since.
+        """
+        if self._pointer(name) != version:
+            await _on_disk(lambda: self._point(name, version))
+        if self._blobs is None:
+            return
+        key = blob_key(name)
+        if self._put.get(name) != version or not await self._blobs.holds(key):
+            blob = await _on_disk(lambda: pack(self.path_of(name, version), version))
+            await self._blobs.put(key, blob)
+            self._put[name] = version
+
+    def _point(self, name: str, version: str) -> None:
         pointer = self._root / name / "last_good"
         scratch = pointer.with_suffix(f".{os.getpid()}")
         scratch.write_text(version)
         scratch.replace(pointer)
-        if self._blobs is not None:
-            blob = await asyncio.to_thread(_pack, self.path_of(name, version), version)
-            with suppress(StoreUnavailable):
-                await self._blobs.put(_blob_key(name), blob)
 
     async def last_good(self, name: str) -> tuple[str, Path] | None:
-        """The last served version: from disk, else from Redis, else `None`."""
+        """The last served version: from disk, else from Redis, else `None`.
+
+        Raises `ModelRefused` for a blob that does not pass.
+        """
         version = self._pointer(name)
-        if version is not None and (self.path_of(name, version) / _VERDICT).exists():
-            return version, _passed(self.path_of(name, version))
-        if self._blobs is None:
-            return None
-        try:
-            blob = await self._blobs.get(_blob_key(name))
-        except StoreUnavailable:
-            return None
-        if blob is None:
-            return None
-        version = await asyncio.to_thread(_unpack, blob, self._root / name)
-        return version, _passed(self.path_of(name, version))
+        if version is not None and await _on_disk(lambda: self._has_passed(name, version)):
+            return version, self.path_of(name, version)
+        blob = None if self._blobs is None else await self._blobs.get(blob_key(name))
+        return None if blob is None else await _on_disk(lambda: self._restore(name, blob))
+
+    def _restore(self, name: str, blob: bytes) -> tuple[str, Path]:
+        home = self._root / name
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home) as scratch:
+            file, proven = Path(scratch) / "blob", Path(scratch) / "proven"
+            file.write_bytes(blob)
+            outcome = _run(["blob", name, str(file), str(proven)], self._environment)
+            if outcome.refused is not None:
+                raise ModelRefused(outcome.refused)
+            version = outcome.said
+            target = self.path_of(name, version)
+            with locked(home / f".{version}.lock"):
+                place(proven, target)
+                write_verdict(target, None)
+        return version, target
+
+    def _has_passed(self, name: str, version: str) -> bool:
+        verdict = read_verdict(self.path_of(name, version))
+        return verdict is not None and verdict.refused is None
 
     def _pointer(self, name: str) -> str | None:
         try:
             return (self._root / name / "last_good").read_text().strip() or None
-        except FileNotFoundError:
+        except (OSError, UnicodeDecodeError):
             return None
+
+
+def blob_key(name: str) -> str:
+    """The last good model's key in Redis: `model:ctr:champion`."""
+    return f"model:{name.removeprefix('adbid-')}:champion"
+
+
+async def _on_disk(work: Callable[[], Result]) -> Result:
+    """In a thread. Raises `StoreUnavailable` where the disk fails: no model is to blame for it."""
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise StoreUnavailable(f"the disk: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    code: int
+    """Why the files were refused, None where they passed; and the last line of the check."""
+
+    refused: str | None
     said: str
 
 
-def _run(command: list[str], environment: dict[str, str]) -> _Outcome:
+# The end of a check that somebody stopped, or the machine for want of memory.
+_STOPPED = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> _Outcome:
+    """Raises `StoreUnavailable` where the check could not come to an end."""
     try:
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "stores.model_check", *arguments],
             env=environment,
             capture_output=True,
             text=True,
@@ -137,49 +187,26 @@ def _run(command: list[str], environment: dict[str, str]) -> _Outcome:
             check=False,
             preexec_fn=_confine,
         )
-    except subprocess.TimeoutExpired:
-        return _Outcome(REFUSED_EXIT, f"the check took more than {CHECK_TIMEOUT_S:.0f} s")
+    except subprocess.TimeoutExpired as error:
+        said = f"the check took more than {CHECK_TIMEOUT_S:.0f} s"
+        raise StoreUnavailable(said) from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StoreUnavailable(f"the check could not start: {error}") from error
     lines = (done.stdout or done.stderr).strip().splitlines()
-    return _Outcome(done.returncode, lines[-1][:1000] if lines else "")
+    said = lines[-1][:1000] if lines else ""
+    if done.returncode == UNAVAILABLE_EXIT or done.returncode in _STOPPED:
+        raise StoreUnavailable(said or f"the check ended early ({done.returncode})")
+    if done.returncode == 0:
+        return _Outcome(None, said)
+    if done.returncode == REFUSED_EXIT:
+        return _Outcome(said or "refused", said)
+    return _Outcome(f"the check crashed with exit code {done.returncode}: {said}", said)
 
 
 def _confine() -> None:
     """In the child: the lowest priority, and neither memory nor time without end."""
     os.nice(19)
-    resource.setrlimit(resource.RLIMIT_CPU, (CHECK_CPU_S, CHECK_CPU_S))
+    # At the hard limit comes a SIGKILL, as from outside; a model that loops is to end before it.
+    resource.setrlimit(resource.RLIMIT_CPU, (CHECK_CPU_S, CHECK_CPU_S + 5))
     with suppress(ValueError, OSError):  # not on every system
         resource.setrlimit(resource.RLIMIT_AS, (CHECK_BYTES, CHECK_BYTES))
-
-
-def _passed(target: Path) -> Path:
-    refused = json.loads((target / _VERDICT).read_text())["refused"]
-    if refused is not None:
-        raise ModelRefused(str(refused))
-    return target
-
-
-def _blob_key(name: str) -> str:
-    return f"model:{name.removeprefix('adbid-')}:champion"
-
-
-def _pack(directory: Path, version: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.add(directory, arcname=version)
-    return buffer.getvalue()
-
-
-def _unpack(blob: bytes, parent: Path) -> str:
-    parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(blob), mode="r:gz") as archive:
-        version = archive.getnames()[0].split("/")[0]
-        archive.extractall(parent, filter="data")
-    return version
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process of this machine at a time."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

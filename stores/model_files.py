@@ -3,8 +3,10 @@
 Nothing here is code (no pickle). `load` proves what it loads: sizes, contract, golden rows.
 """
 
+import errno
 import json
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from scipy.special import logit
 from bidding.batch import Float32s, ScoreBatch
 from bidding.distinct import DistinctRows
 from bidding.encoder import Encoder
-from bidding.errors import ContractMismatch, ModelRefused
+from bidding.errors import ContractMismatch, ModelRefused, StoreUnavailable
 
 BOOSTER = "model.ubj"
 ENCODER = "encoder.json"
@@ -29,6 +31,11 @@ LARGEST_FILE = 200 * 1024 * 1024
 GOLDEN_TOLERANCE = 1e-4
 _FIELDS = ("shared", "segments", "segment_offsets", "rows", "row_bundle", "ctr", "cvr")
 _LEAST = 1e-9
+# What goes wrong with this machine, not with a model.
+_OURS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS}
+)
+_UNREADABLE = (KeyError, TypeError, ValueError, IndexError, OSError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +90,7 @@ class ServingModel:
 
     def warm_up(self) -> float:
         """Score 100 rows a few times; the median in milliseconds."""
-        batch = _random_batch(self.encoder, 100)
+        batch = random_batch(self.encoder, 100)
         times = []
         for _ in range(7):
             started = time.perf_counter()
@@ -122,7 +129,10 @@ def save(directory: Path, model: ServingModel, golden: ScoreBatch) -> None:
 
 
 def load(directory: Path, *, name: str, version: str) -> ServingModel:
-    """Load and prove a model. Raises `ModelRefused` with the reason."""
+    """Load and prove a model.
+
+    Raises `ModelRefused` with the reason, `StoreUnavailable` where this machine can't read it now.
+    """
     for file in FILES:
         _check_size(directory / file)
     try:
@@ -139,8 +149,10 @@ def load(directory: Path, *, name: str, version: str) -> ServingModel:
             facts=dict(facts["facts"]),
         )
         _prove(model, directory / GOLDEN)
-    except (KeyError, TypeError, ValueError, IndexError, OSError, xgb.core.XGBoostError) as error:
+    except (*_UNREADABLE, xgb.core.XGBoostError) as error:
         kind = type(error).__name__
+        if isinstance(error, OSError) and error.errno in _OURS:
+            raise StoreUnavailable(f"the disk: {error}") from error
         raise ModelRefused(f"the files can't be read: {kind}: {str(error)[:200]}") from error
     return model
 
@@ -174,12 +186,12 @@ def _prove(model: ServingModel, golden_file: Path) -> None:
         raise ModelRefused("golden rows give values that are not finite")
     if not np.allclose(found, expected, rtol=1e-2, atol=GOLDEN_TOLERANCE):
         raise ModelRefused("golden rows do not give what training saw")
-    anything = _random_batch(model.encoder, 256)
+    anything = random_batch(model.encoder, 256)
     if not np.isfinite(model.predict(anything, anything.ctr)).all():
         raise ModelRefused("some inputs give values that are not finite")
 
 
-def _random_batch(encoder: Encoder, rows: int) -> ScoreBatch:
+def random_batch(encoder: Encoder, rows: int) -> ScoreBatch:
     """Reproducible nonsense in the right layout, with missing values among it."""
     rng = np.random.default_rng(20_261_123)
     shared = rng.uniform(0, 1000, (1, len(encoder.shared))).astype(np.float32)

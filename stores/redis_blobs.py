@@ -34,3 +34,34 @@ class RedisBlobs:
             await self._client.set(key, blob)
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis does not answer: {type(error).__name__}") from error
+
+    async def holds(self, key: str) -> bool:
+        """Whether there is one."""
+        try:
+            return bool(await self._client.exists(key))
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis does not answer: {type(error).__name__}") from error
+
+
+class MemoryBlobs:
+    """The in-memory twin of `RedisBlobs`."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.down = False
+
+    async def get(self, key: str) -> bytes | None:
+        self._check()
+        return self.kept.get(key)
+
+    async def put(self, key: str, blob: bytes) -> None:
+        self._check()
+        self.kept[key] = blob
+
+    async def holds(self, key: str) -> bool:
+        self._check()
+        return key in self.kept
+
+    def _check(self) -> None:
+        if self.down:
+            raise StoreUnavailable("Redis does not answer: down")

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -48,6 +50,51 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+class _Broken(BaseHTTPRequestHandler):
+    """Passes everything on but downloads of files, which fail."""
+
+    def do_GET(self) -> None:
+        if self.server.downloads_fail and "/mlflow-artifacts/artifacts/" in self.path:  # type: ignore[attr-defined]
+            self._answer(503, b"{}", "application/json")
+            return
+        self._pass_on()
+
+    def do_POST(self) -> None:
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        url = self.server.upstream + self.path  # type: ignore[attr-defined]
+        kind = {"content-type": self.headers.get("content-type", "application/json")}
+        found = httpx.request(self.command, url, content=body, headers=kind, timeout=30)
+        self._answer(found.status_code, found.content, found.headers.get("content-type", ""))
+
+    def _answer(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def without_downloads(upstream: str) -> Iterator[tuple[str, ThreadingHTTPServer]]:
+    """An MLflow that lists its files and does not give them, until `downloads_fail` is unset."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Broken)
+    server.upstream = upstream  # type: ignore[attr-defined]
+    server.downloads_fail = True  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", server
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
@@ -99,6 +146,6 @@ def _slow(good: ServingModel) -> xgb.Booster:
     rng = np.random.default_rng(3)
     rows = rng.uniform(0, 1000, (2_000, len(good.encoder.names))).astype(np.float32)
     data = xgb.DMatrix(rows, label=rng.integers(0, 2, len(rows)))
-    rounds = 15 * good.booster.num_boosted_rounds()
+    rounds = 25 * good.booster.num_boosted_rounds()
     parameters = {"objective": "binary:logistic", "max_depth": 8, "eta": 0.01, "base_score": 0.5}
     return xgb.train(parameters, data, num_boost_round=rounds)

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from bidding.batch import ScoreBatch
-from deployments.model_slot import ModelSlot
+from deployments.model_slot import FIRST_PAUSE_S, ModelSlot
 from stores.audit import Author
 from stores.feature_contract import load_contract
 from stores.key_types import SCOPES
@@ -24,7 +24,7 @@ from stores.settings import Settings
 from stores.training_rows import file_rows
 from tests.ipinyou_log import write_log
 from tests.live_service import live_service
-from tests.mlflow_server import add_version, bad_files, mlflow_server
+from tests.mlflow_server import add_version, bad_files, mlflow_server, without_downloads
 from training import registry
 from training.dataset import dataset_of
 from training.pipeline import Trained, train
@@ -125,13 +125,29 @@ async def test_a_bad_model_is_refused_and_the_old_one_serves_on(
     served = await serve_while(slot, world.golden, asyncio.create_task(slot.follow_once()))
     assert served == {"1"}
     assert slot.report.version == "1"
-    assert slot.report.reloads == {"swapped": 1, "refused": 1}
+    assert slot.report.reloads == {"swapped": 1, "refused": 1, "failed": 0}
     reason = slot.report.refused[version]
     assert any(words in reason for words in BAD[kind].split("|")), reason
     tags = world.client.get_model_version(CTR_MODEL, version).tags
     assert tags["serving"] == f"refused: {reason}"
     await slot.follow_once()  # it is not tried again at once
     assert slot.report.reloads["refused"] == 1
+
+
+async def test_a_registry_that_gives_no_files_refuses_no_version(
+    world: World, tmp_path: Path
+) -> None:
+    with without_downloads(world.uri) as (uri, server):
+        slot = a_slot(tmp_path, uri)
+        await slot.start()
+        assert slot.current is None
+        assert slot.report.reloads == {"swapped": 0, "refused": 0, "failed": 1}
+        assert slot.report.refused == {}
+        server.downloads_fail = False  # type: ignore[attr-defined]
+        await asyncio.sleep(FIRST_PAUSE_S)
+        await slot.follow_once()
+        assert slot.report.version == "1"
+    assert world.client.get_model_version(CTR_MODEL, "1").tags["serving"] == "accepted"
 
 
 async def test_a_replica_starts_without_mlflow_from_disk_and_from_redis(
