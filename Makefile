@@ -70,8 +70,12 @@ soak: .venv/.synced  ## half of the peak for 30 minutes: memory, descriptors and
 format: .venv/.synced  ## format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: .venv/.synced  ## ours against its peers under load (needs wrk); ratios, and JSON results
+bench: .venv/.synced .tools/peers/.installed  ## ours against its peers under load (needs wrk); ratios, and JSON results
 	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+.tools/peers/.installed: benchmarks/peers/requirements.txt $(UV)
+	@.tools/bin/python -m venv .tools/peers && .tools/peers/bin/pip install --quiet -r $<
+	@touch $@
 
 bench-guard: .venv/.synced  ## has our own code become slower than the committed ratio?
 	@$(BIN)/python -m benchmarks.guard

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+SCORE = "/api/score"
 BRANDS = 100
 SLOTS = 8
 BUNDLES = 64
@@ -36,10 +37,16 @@ def _bundle(rng: random.Random, number: int, bids: int) -> dict[str, Any]:
     }
 
 
-def write_wrk_script(path: Path, bodies: list[dict[str, Any]]) -> None:
+def records(body: dict[str, Any]) -> dict[str, Any]:
+    """The same bundle as MLflow's scoring server takes a table: one record a bid."""
+    shared = {name: body[name] for name in ("slot_id", "device_type", "timestamp")}
+    return {"dataframe_records": [shared | bid for bid in body["bids"]]}
+
+
+def write_wrk_script(path: Path, bodies: list[dict[str, Any]], route: str = SCORE) -> None:
     """A wrk script that posts the bodies in turn and prints status counts at the end."""
     texts = ",\n".join(f"[==[{json.dumps(body, separators=(',', ':'))}]==]" for body in bodies)
-    path.write_text(_SCRIPT.replace("BODIES", texts))
+    path.write_text(_SCRIPT.replace("BODIES", texts).replace("ROUTE", route))
 
 
 _SCRIPT = """
@@ -53,7 +60,7 @@ function init(args)
   bad = 0
   requests = {}
   for i, body in ipairs(bodies) do
-    requests[i] = wrk.format("POST", "/api/score", {["Content-Type"] = "application/json"}, body)
+    requests[i] = wrk.format("POST", "ROUTE", {["Content-Type"] = "application/json"}, body)
   end
 end
 function request()

@@ -65,7 +65,7 @@ def measure() -> float:
     booster = workload.fit()
     booster.set_param({"nthread": 1})
     bodies = [json.dumps(body).encode() for body in bundles(100)]
-    ours, peer = _ours(booster, bodies), _peer(booster, bodies)
+    ours, peer = our_path(booster, bodies), _peer(booster, bodies)
     _timed(ours), _timed(peer)
     return statistics.median(_timed(ours) / _timed(peer) for _ in range(ROUNDS))
 
@@ -76,7 +76,10 @@ def _timed(work: Callable[[], None]) -> float:
     return time.process_time() - started
 
 
-def _ours(booster: xgb.Booster, bodies: list[bytes]) -> Callable[[], None]:
+def our_path(
+    booster: xgb.Booster, bodies: list[bytes], at_once: int = BUNDLES_A_ROUND
+) -> Callable[[], None]:
+    """`at_once` bundles through our request path: decode, posteriors, two models, rules, answer."""
     contract = load_contract()
     ctr = workload.serving_model(CTR_MODEL, booster, contract)
     cvr = workload.serving_model(CVR_MODEL, booster, contract)
@@ -100,7 +103,7 @@ def _ours(booster: xgb.Booster, bodies: list[bytes]) -> Callable[[], None]:
     scorer = Scorer(rules, slots, predict, explain, Estimator.from_configs(), record=meter.record)
 
     async def some() -> None:
-        for number in range(BUNDLES_A_ROUND):
+        for number in range(at_once):
             await scorer(bodies[number % len(bodies)], [], time.monotonic() + 60)
 
     return lambda: asyncio.run(some())

@@ -10,6 +10,7 @@ import json
 import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
+import psutil
 
 from benchmarks import load, services, workload
 from benchmarks.bodies import bundles, write_wrk_script
@@ -28,7 +29,7 @@ from stores.settings import PROJECT_ROOT
 
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 BIDS = 100
-OURS, DEFAULTS = "ours", "ours on Serve defaults"
+OURS, DEFAULTS, PEER = "ours", "ours on Serve defaults", "FastAPI, pydantic"
 MANY, SOME, ONE = 32, 8, 1
 CHECKED = 16
 PORT = 21_000
@@ -58,7 +59,6 @@ def _measure(scratch: Path, rounds: int, seconds: float, *, defaults: bool) -> d
     booster = workload.fit()
     booster.save_model(scratch / "peer.ubj")
     bodies = bundles(BIDS)
-    write_wrk_script(scratch / "bodies.lua", bodies)
     running: list[Service] = []
     try:
         ours = services.up(OURS, scratch / "home", PORT)
@@ -70,7 +70,11 @@ def _measure(scratch: Path, rounds: int, seconds: float, *, defaults: bool) -> d
         expected = _ranking(running[1], bodies)
         for service in running:
             _check(service, bodies, expected)
+            write_wrk_script(
+                script_of(scratch, service), [service.shape(b) for b in bodies], service.route
+            )
         many = _rounds(running, scratch, MANY, rounds, seconds)
+        memory = services.memory_mib(ours)
         single = _rounds(running, scratch, ONE, max(rounds // 2, 1), seconds)
         half = _half(ours, scratch, bodies, many[OURS], rounds, seconds)
         some = {}
@@ -82,6 +86,7 @@ def _measure(scratch: Path, rounds: int, seconds: float, *, defaults: bool) -> d
     return {"at": datetime.now(UTC).isoformat(), "bids": BIDS} | {
         f"clients_{MANY}": many,
         f"clients_{ONE}": single,
+        "memory_mib": memory,
         "half_of_peak": half,
         f"clients_{SOME}": some,
     }
@@ -98,17 +103,22 @@ def _peers(scratch: Path) -> list[Service]:
     where = services.addresses(scratch / "home")
     environment = {"REDIS_URL": where["REDIS_URL"], "PEER_MODEL": str(scratch / "peer.ubj")}
     ours = {"ADBID_HOME": str(scratch / "home"), "OUR_MODELS": str(scratch / "models")}
-    return [
-        services.peer(
-            "FastAPI, pydantic", "benchmarks.peers.plain_pydantic:app", PORT + 301, environment
-        ),
-        services.peer(
-            "Starlette, raw orjson", "benchmarks.peers.plain_orjson:app", PORT + 302, environment
-        ),
-        services.peer(
-            "our code, no Ray", "benchmarks.peers.in_process:app", PORT + 303, ours, "--factory"
-        ),
+    peer = services.peer
+    found = [
+        peer(PEER, "benchmarks.peers.plain_pydantic:app", PORT + 301, environment),
+        peer("Starlette, raw orjson", "benchmarks.peers.plain_orjson:app", PORT + 302, environment),
+        peer("our code, no Ray", "benchmarks.peers.in_process:app", PORT + 303, ours, "--factory"),
     ]
+    if services.BENTOML.exists():
+        found.append(services.bentoml("BentoML", PORT + 304, environment))
+    model = workload.save_for_mlflow(scratch / "mlflow-model")
+    found.append(services.mlflow_server("mlflow models serve", PORT + 305, model, environment))
+    return found
+
+
+def script_of(scratch: Path, service: Service) -> Path:
+    """Where the service's wrk script is."""
+    return scratch / f"{service.name.replace(' ', '-')}.lua"
 
 
 def _against_defaults(
@@ -125,6 +135,7 @@ def _against_defaults(
     running.append(untuned)
     _prepare(scratch / "untuned", booster, scratch / "untuned-models")
     _until_scored(untuned)
+    write_wrk_script(script_of(scratch, untuned), bundles(BIDS))
     return _rounds([ours, untuned], scratch, SOME, max(rounds // 2, 1), seconds)
 
 
@@ -132,18 +143,17 @@ def _until_scored(service: Service) -> None:
     """Until the models answer."""
     body = bundles(1)[0]
     for _ in range(240):
-        answer = httpx.post(f"{service.url}/api/score", json=body, timeout=10)
-        models = answer.json().get("models", {"ctr": "peer", "cvr": "peer"})
-        if answer.status_code == 200 and models["ctr"] and models["cvr"]:
+        models = service.ask(body).get("models", {"ctr": "peer", "cvr": "peer"})
+        if models["ctr"] and models["cvr"]:
             return
         time.sleep(0.5)
     raise TimeoutError(f"{service.name}: no model answers")
 
 
 def _values(service: Service, body: dict[str, Any]) -> dict[str, float]:
-    answer = httpx.post(f"{service.url}/api/score", json=body | {"tmax_ms": 5000}, timeout=30)
-    answer.raise_for_status()
-    ranked = sorted(answer.json()["results"], key=lambda result: result["rank"] or 10**6)
+    answer = service.ask(body | {"tmax_ms": 5000})
+    results = answer.get("results") or answer["predictions"]
+    ranked = sorted(results, key=lambda result: result["rank"] or 10**6)
     return {result["bid_id"]: result["vpi"] for result in ranked}
 
 
@@ -167,11 +177,11 @@ def _rounds(
     running: list[Service], scratch: Path, clients: int, rounds: int, seconds: float
 ) -> dict[str, Any]:
     seen: dict[str, list[Load]] = {service.name: [] for service in running}
-    script = scratch / "bodies.lua"
     for service in running:
-        load.run(service.url, script, clients=clients, seconds=3)
+        load.run(service.url, script_of(scratch, service), clients=clients, seconds=3)
     for _ in range(rounds):
         for service in running:
+            script = script_of(scratch, service)
             seen[service.name].append(
                 load.run(service.url, script, clients=clients, seconds=seconds)
             )
@@ -187,7 +197,7 @@ def _half(
     seconds: float,
 ) -> dict[str, Any]:
     """Half of the peak rate: each client waits between its requests."""
-    script = scratch / "paced.lua"
+    script = scratch / "half-of-peak.lua"
     pause_ms = MANY / (peak["per_s"] / 2) * 1000
     write_wrk_script(script, bodies)
     text = script.read_text()
@@ -231,16 +241,31 @@ def table(found: dict[str, Any]) -> str:
         f"| ours at half of the peak ({half['per_s']:,.0f}/s) | | | {half['p99_ms']:.1f} ms | | "
         f"{half['bad']:.0f} |"
     )
+    lines.append(f"\nOur whole system under this load: {found['memory_mib']:,.0f} MiB (PSS).")
     return "\n".join(lines)
 
 
 def _machine() -> dict[str, Any]:
-    cores = subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
-    return {"cores": int(cores), "processor": platform.processor() or platform.machine()}
+    return {
+        "cores": psutil.cpu_count(),
+        "processor": _processor(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+    }
+
+
+def _processor() -> str:
+    """What the kernel calls it."""
+    listed = Path("/proc/cpuinfo")
+    if listed.exists():
+        for line in listed.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _versions() -> dict[str, str]:
     names = ("ray", "fastapi", "uvicorn", "uvloop", "orjson", "msgspec", "numpy", "pydantic")
+    names += ("mlflow", "redis", "xgboost-cpu" if sys.platform == "linux" else "xgboost")
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 

@@ -126,6 +126,13 @@ def register(tracking_uri: str, booster: xgb.Booster, scratch: Path) -> None:
         client.set_registered_model_alias(name, CHAMPION, version.version)
 
 
+def save_for_mlflow(folder: Path) -> Path:
+    """The peers' ranking as a python model that `mlflow models serve` takes."""
+    code = Path(__file__).parent / "peers" / "mlflow_model.py"
+    mlflow.pyfunc.save_model(str(folder), python_model=str(code), pip_requirements=[])
+    return folder
+
+
 def _golden(contract: FeatureContract) -> ScoreBatch:
     """A few rows in the contract's layout."""
     rng = np.random.default_rng(3)

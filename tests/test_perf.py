@@ -3,6 +3,7 @@
 Timings for reading: `pytest tests/test_perf.py --benchmark-only`.
 """
 
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -10,12 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost as xgb
 
+from benchmarks import workload
+from benchmarks.bodies import bundles
+from benchmarks.guard import our_path
+from bidding.batch import ScoreBatch
 from bidding.bundle import AuctionType, Bids, Brand, Odds, RuleBook, SlotTerms, Strategy
 from bidding.evaluate import Evaluation, evaluate_bids
 from bidding.explain import explain, no_contributions
+from bidding.matrix import bundle_batch
 from bidding.pricing import PricingModel
 from bidding.rulebook import CompiledRules, compile_rules
+from stores.feature_contract import load_contract
+from stores.model_files import ServingModel
+from stores.model_registry import CTR_MODEL
 from tests.engine_cases import golden_cases, random_bundle
 
 CAP_S = 0.025
@@ -31,6 +41,43 @@ def rules() -> CompiledRules:
 
 def bundle(n: int) -> tuple[Bids, Odds]:
     return random_bundle(n, np.random.default_rng(n), brands=2100)
+
+
+@pytest.fixture(scope="module")
+def booster() -> xgb.Booster:
+    booster = workload.fit()
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+@pytest.fixture(scope="module")
+def model(booster: xgb.Booster) -> ServingModel:
+    return workload.serving_model(CTR_MODEL, booster, load_contract())
+
+
+def layout(n: int) -> Callable[[], ScoreBatch]:
+    """Lays out a bundle in which no two bids are alike, so that none is scored for another."""
+    contract = load_contract()
+    rng = np.random.default_rng(n)
+    shared = {name: float(rng.random()) for name in contract.shared}
+    per_bid = {name: rng.random(n) for name in contract.per_bid}
+    ctr, cvr = rng.random(n) / 50, rng.random(n) / 9
+    segments = np.empty(0, np.int32)
+    return lambda: bundle_batch(contract, shared, segments, per_bid, ctr, cvr)
+
+
+def decide(n: int, model: ServingModel, rules: CompiledRules) -> Callable[[], Evaluation]:
+    """Matrix, XGBoost, rules: what a bundle costs beside HTTP and JSON."""
+    bids, odds = bundle(n)
+    matrix = layout(n)
+
+    def work() -> Evaluation:
+        batch = matrix()
+        ctr = model.predict(batch, batch.ctr).astype(np.float64) / batch.ctr
+        cvr = model.predict(batch, batch.cvr).astype(np.float64) / batch.cvr
+        return evaluate_bids(bids, SLOT, Odds(odds.ctr, odds.cvr, ctr, cvr), rules)
+
+    return work
 
 
 def seconds(work: Callable[[], object], rounds: int = 40) -> float:
@@ -62,6 +109,27 @@ def test_bidding_for_100_bids_stays_under_25_ms(auction: AuctionType, rules: Com
     assert statistics.median(work) < CAP_S
 
 
+def test_matrix_models_and_rules_for_100_bids_stay_under_25_ms(
+    model: ServingModel, rules: CompiledRules
+) -> None:
+    work = decide(100, model, rules)
+    assert statistics.median(_timed(work) for _ in range(40)) < CAP_S
+
+
+def test_the_whole_request_path_for_100_bids_stays_under_25_ms(booster: xgb.Booster) -> None:
+    bodies = [json.dumps(body).encode() for body in bundles(100)]
+    work = our_path(booster, bodies, at_once=1)
+    work()
+    assert statistics.median(_timed(work) for _ in range(40)) < CAP_S
+
+
+def test_the_time_of_a_bid_falls_from_10_to_1000_bids(
+    model: ServingModel, rules: CompiledRules
+) -> None:
+    each = [seconds(decide(n, model, rules)) / n for n in (10, 100, 1000)]
+    assert each[0] > each[1] > each[2]
+
+
 def test_a_bundle_of_100_costs_far_less_than_100_bundles_of_one(rules: CompiledRules) -> None:
     bids, odds = bundle(100)
     together = seconds(lambda: evaluate_bids(bids, SLOT, odds, rules))
@@ -82,6 +150,19 @@ def test_brands_that_do_not_bid_cost_nothing(rules: CompiledRules) -> None:
     few = compile_rules(RuleBook(strategies, {i: Brand(i, 0) for i in range(1, 21)}))
     many = seconds(lambda: evaluate_bids(bids, SLOT, odds, rules))
     assert many < 2 * seconds(lambda: evaluate_bids(bids, SLOT, odds, few))
+
+
+@pytest.mark.parametrize("n", [10, 100, 1000])
+def test_speed_of_matrix_models_and_rules(
+    benchmark: Any, n: int, model: ServingModel, rules: CompiledRules
+) -> None:
+    evaluation = benchmark(decide(n, model, rules))
+    assert len(evaluation.order) > n // 4
+
+
+def test_speed_of_the_whole_request_path(benchmark: Any, booster: xgb.Booster) -> None:
+    bodies = [json.dumps(body).encode() for body in bundles(100)]
+    benchmark(our_path(booster, bodies, at_once=1))
 
 
 @pytest.mark.parametrize("auction", list(AuctionType))

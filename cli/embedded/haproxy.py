@@ -1,9 +1,10 @@
 """The HAProxy that Ray Serve starts, made to listen where we say.
 
 Ray renders HAProxy's configuration itself. It binds the metrics and statistics pages on every
-interface, turns HAProxy's own 503 ("no replica is up right now") into a 500, and answers 404
-while the application is not deployed yet. Ray accepts another binary, though: this one is a
-script that mends those lines and becomes HAProxy.
+interface, turns HAProxy's own 503 ("no replica is up right now") into a 500, answers 404 while
+the application is not deployed yet, believes a client's `x-forwarded-for`, waits an hour for a
+request's head, and sends a log line of each request where nobody listens. Ray accepts another
+binary, though: this one is a script that mends those lines and becomes HAProxy.
 """
 
 import json
@@ -22,6 +23,9 @@ for word in "$@"; do
         -e 's/^\\( *bind \\)127[.]0[.]0[.]1:{port}$/\\1{host}:{port}/' \\
         -e 's|^\\( *errorfile 50[234] \\).*|\\1{answer}|' \\
         -e 's|^\\( *http-request\\) return status 404 .*|\\1 deny deny_status 503|' \\
+        -e '/^ *log /d' -e '/^ *option httplog/d' -e '/^ *option log-health-checks/d' \\
+        -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {head_s}s|' \\
+        -e 's|^\\( *\\)bind {host}:{port}$|&{front}|' \\
         "$word" > "$word.mended" &&
       mv "$word.mended" "$word"
   fi
@@ -29,6 +33,17 @@ for word in "$@"; do
 done
 exec {binary} "$@"
 """
+
+# Seconds within which a request's head has to be there.
+HEAD_S = 10
+# What the door adds to a request. Nobody has to watch whether a client that asked for a decision
+# hangs up, and only what may safely be done twice is sent to another replica when one dies.
+_FRONT = (
+    "option forwardfor",
+    "http-request del-header x-forwarded-for",
+    "http-request set-header x-request-disconnect-disabled ?1 if { path /api/score }",
+    "http-request disable-l7-retry unless METH_GET or { path /api/score /api/events }",
+)
 
 
 def haproxy_binary() -> Path | None:
@@ -47,7 +62,14 @@ def write_wrapper(home: Home, binary: Path, host: str, port: int) -> Path:
     answer = home.sockets / "503.http"  # a path without blanks, which HAProxy needs
     answer.write_text(_unavailable(), encoding="utf-8", newline="")
     script = home.run / "haproxy"
-    text = _SCRIPT.format(binary=shlex.quote(str(binary)), host=host, port=port, answer=answer)
+    text = _SCRIPT.format(
+        binary=shlex.quote(str(binary)),
+        host=host,
+        port=port,
+        answer=answer,
+        head_s=HEAD_S,
+        front="".join(f"\\n    {line}" for line in _FRONT),
+    )
     script.write_text(text, encoding="utf-8")
     script.chmod(0o700)
     return script

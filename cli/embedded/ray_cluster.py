@@ -20,6 +20,9 @@ SERVE_FLAGS = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",  # a bundle of 100 bids, and its answer, in one piece
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # a line of each request through Python; we count
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",  # which of them: in haproxy.py
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # three misses until a dead HAProxy is replaced
