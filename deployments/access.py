@@ -23,6 +23,8 @@ COOKIE = "adbid_session"
 SESSION_S = 12 * 3600
 # A form of another site can't set this header: with the cookie alone nothing is written.
 SITE_HEADER, SITE_VALUE = "x-requested-with", "adbid"
+# Set in a request's ASGI scope once its key was found good.
+VERIFIED = "adbid.verified"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BEARER = HTTPBearer(
@@ -115,7 +117,9 @@ class Requirement(Declared):
         _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None,
         _cookie: Annotated[str | None, Security(_COOKIE)] = None,
     ) -> KeyRecord:
-        return await self._access.check(request.scope["headers"], request.method, self.scope)
+        key = await self._access.check(request.scope["headers"], request.method, self.scope)
+        request.scope[VERIFIED] = True
+        return key
 
 
 class ScoringRequirement(Declared):
@@ -126,6 +130,7 @@ class ScoringRequirement(Declared):
 
     async def __call__(self, request: Request) -> None:
         await self._access.admit(request.scope["headers"])
+        request.scope[VERIFIED] = not self._access.scoring_open
 
 
 class PublicRequirement(Declared):

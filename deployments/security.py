@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidding.errors import AdBidError
 from deployments import problems
-from deployments.access import COOKIE
+from deployments.access import COOKIE, VERIFIED
 from deployments.metrics import Key, key
 
 # A body that trickles in is not waited for longer than this.
@@ -102,6 +102,7 @@ class Guard:
         self._meter = meter or HttpMeter()
         self._ops = ops or RateLimit(OPS_PER_S, OPS_BURST)
         self._events = events or RateLimit(EVENTS_PER_S, EVENTS_BURST)
+        self._proven: set[int] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,6 +116,7 @@ class Guard:
                 started = True
                 message["headers"] = safe(scope["path"], message.get("headers", []))
                 self._count(scope, message["status"])
+                self._learn(scope, message["status"])
             await send(message)
 
         refusal = self._refusal(scope)
@@ -135,10 +137,29 @@ class Guard:
         if path.startswith(UNLIMITED):
             return None
         name, limit = ("events", self._events) if path == EVENTS_PATH else ("ops", self._ops)
-        if limit.admits(caller_of(scope)):
+        if limit.admits(self._caller_of(scope)):
             return None
         self._meter.limited[name] += 1
-        return _problem(429, "Too many requests", "this key asks too often; wait a second")
+        return _problem(429, "Too many requests", "you ask too often; wait a second")
+
+    def _caller_of(self, scope: Scope) -> str:
+        """A key that was good before; else the address, as keys that are none cost nothing."""
+        claim = claim_of(scope)
+        if claim is not None and claim in self._proven:
+            return str(claim)
+        client = scope.get("client")
+        return client[0] if client else ""
+
+    def _learn(self, scope: Scope, status: int) -> None:
+        claim = claim_of(scope)
+        if claim is None:
+            return
+        if status == 401:
+            self._proven.discard(claim)
+        elif scope.get(VERIFIED):
+            if len(self._proven) >= _MOST_KEYS:
+                self._proven.clear()
+            self._proven.add(claim)
 
     def _count(self, scope: Scope, status: int) -> None:
         route = getattr(scope.get("route"), "path", "other")
@@ -146,13 +167,12 @@ class Guard:
         self._meter.answers[route, method, status] += 1
 
 
-def caller_of(scope: Scope) -> str:
-    """The key that a request shows, whether it is good or not; else the address it comes from."""
+def claim_of(scope: Scope) -> int | None:
+    """The key that a request shows, whether it is good or not."""
     for name, value in scope["headers"]:
         if name == b"authorization" or (name == b"cookie" and COOKIE.encode() in value):
-            return str(hash(value))
-    client = scope.get("client")
-    return client[0] if client else ""
+            return hash(value)
+    return None
 
 
 def safe(path: str, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from deployments.access import Access
+from deployments.access import VERIFIED, Access
 from deployments.door import MOST_UNDER_WAY, Door
 from deployments.metrics import key
 from deployments.routes.prometheus import read_token
@@ -42,7 +42,11 @@ async def bug(_: Request) -> Response:
     raise RuntimeError("secret: hunter2")
 
 
-async def fine(_: Request) -> Response:
+async def fine(request: Request) -> Response:
+    """As a route with a key does: 401 for one that is none."""
+    if request.headers.get("authorization", "").startswith("Bearer none"):
+        return PlainTextResponse("who?", 401)
+    request.scope[VERIFIED] = True
     return PlainTextResponse("fine")
 
 
@@ -57,9 +61,11 @@ def a_client(meter: HttpMeter) -> httpx.AsyncClient:
 async def test_each_key_has_its_own_limit_and_is_told_to_wait() -> None:
     meter = HttpMeter()
     async with a_client(meter) as client:
-        first = {"authorization": "Bearer 1"}
+        first, second = ({"authorization": f"Bearer {n}"} for n in (1, 2))
+        for each in (first, second):  # before it is known to be good, the address counts
+            assert (await client.get("/slots", headers=each)).status_code == 200
         answers = [await client.get("/slots", headers=first) for _ in range(3)]
-        other = await client.get("/slots", headers={"authorization": "Bearer 2"})
+        other = await client.get("/slots", headers=second)
         events = [await client.get("/api/events", headers=first) for _ in range(5)]
     assert [a.status_code for a in answers] == [200, 200, 429]
     assert answers[-1].headers["retry-after"] == "1"
@@ -69,6 +75,15 @@ async def test_each_key_has_its_own_limit_and_is_told_to_wait() -> None:
     found = meter.read()
     assert found[key("adbid_rate_limited_total", "ops")] == 1
     assert found[key("adbid_rate_limited_total", "events")] == 1
+
+
+async def test_keys_that_are_none_share_the_limit_of_their_address() -> None:
+    async with a_client(HttpMeter()) as client:
+        said = [
+            (await client.get("/slots", headers={"authorization": f"Bearer none{n}"})).status_code
+            for n in range(4)
+        ]
+    assert said == [401, 401, 429, 429]
 
 
 async def test_what_could_not_be_answered_in_time_is_refused_at_once() -> None:
