@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from bidding.auction import Winner
 from bidding.errors import StoreUnavailable
 from deployments.score_request import ScoreRequest
 from deployments.scorer import Scored
@@ -30,6 +31,8 @@ from stores.decision_types import (
 from stores.event_settings import DecisionLogSettings
 
 SIMULATED_PREFIX = "sim:"
+# The ranking draws no lots: the winner would win again.
+CERTAIN = 1.0
 RETRY_S = 0.5
 # Decisions turned into rows before other work of the event loop gets its turn: about 1 ms.
 _SLICE = 10
@@ -191,6 +194,7 @@ def decision_of(scored: Scored) -> Decision:
         degraded=scored.degraded,
         took_ms=scored.took_s * 1000,
         simulated=slot.external_key.startswith(SIMULATED_PREFIX),
+        propensity=CERTAIN if isinstance(scored.evaluation.winner, Winner) else None,
     )
 
 
@@ -202,10 +206,8 @@ def is_sampled(decision_id: UUID, share: float) -> bool:
 def _context(request: ScoreRequest, now: datetime) -> dict[str, Any]:
     """What the request said beside slot, device and bids; the time only where it gave one."""
     found: dict[str, Any] = {name: value for name in _CONTEXT if (value := getattr(request, name))}
-    if request.timestamp is not None:
-        found["timestamp"] = request.at(now).isoformat()
     if request.segments:
         found["segments"] = request.segments
     if request.timestamp is not None:  # the hour that the models saw
-        found["timestamp"] = request.at(request.timestamp).isoformat()
+        found["timestamp"] = request.at(now).isoformat()
     return found

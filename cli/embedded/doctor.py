@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import psutil
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +25,35 @@ _GIB = 2**30
 _MIN_DISK = 2 * _GIB
 _MIN_MEMORY = 4 * _GIB
 _MIN_FILES = 4096
+# What is read elsewhere than in the settings.
+_OTHER_VARIABLES = frozenset(
+    {
+        "ADBID_KEY",
+        "ADBID_URL",
+        "ADBID_METRICS_TOKEN_FILE",
+        "ADBID_LOG_LEVEL",
+        "ADBID_LOG_FILE",
+        "ADBID_HEALTH_URL",
+        "ADBID_HOME_ID",
+        "ADBID_MLFLOW_DATABASE_URL",
+        "ADBID_RAY_DASHBOARD_URL",
+    }
+)
+# Passwords that people leave as they came, in examples and images.
+_DEFAULT_PASSWORDS = frozenset(
+    {
+        "",
+        "postgres",
+        "password",
+        "admin",
+        "adbid",
+        "redis",
+        "secret",
+        "changeme",
+        "change-me",
+        "test",
+    }
+)
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
@@ -40,7 +70,14 @@ def examine(asked: Settings, effective: Settings) -> list[Finding]:
     """Look at everything. `asked` are the settings for `up`, `effective` those that hold now."""
     home = Home(asked.home)
     state = lifecycle.running(home)
-    findings = [_python(), _disk(asked), _memory(), _open_files(), *_unknown_variables()]
+    findings = [
+        _python(),
+        _disk(asked),
+        _memory(),
+        _open_files(),
+        *_unknown_variables(),
+        _passwords(effective),
+    ]
     if state is None:
         return [*findings, _ports(asked), _leftovers(home), *_migrations(effective)]
     everything = processes.marked(home)
@@ -83,8 +120,31 @@ def _open_files() -> Finding:
 def _unknown_variables() -> Iterator[Finding]:
     known = {f"ADBID_{name.upper()}" for name in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.startswith("ADBID_") and name not in known:
+        if name.startswith("ADBID_") and name not in known | _OTHER_VARIABLES:
             yield Finding("Environment", False, f"{name} is set, but no setting has that name")
+
+
+def _passwords(settings: Settings) -> Finding:
+    """Stores beyond this machine whose password is a default, or none."""
+    weak = [
+        name
+        for name, url in (
+            ("DATABASE_URL", settings.database_url),
+            ("REDIS_URL", settings.redis_url),
+        )
+        if url is not None and has_default_password(url)
+    ]
+    if weak:
+        return Finding("Keys", False, f"{', '.join(weak)}: a default password, or none; set one")
+    return Finding("Keys", True, "no store has a default password")
+
+
+def has_default_password(url: str) -> bool:
+    """Whether anybody could guess the password of a store that others can reach."""
+    parts = urlsplit(url)
+    if (parts.hostname or "localhost") == "localhost" or parts.hostname in ("127.0.0.1", "::1"):
+        return parts.password is not None and parts.password.lower() in _DEFAULT_PASSWORDS
+    return (parts.password or "").lower() in _DEFAULT_PASSWORDS
 
 
 def _ports(settings: Settings) -> Finding:

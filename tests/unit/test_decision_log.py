@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from bidding.auction import NoWinner
 from bidding.errors import StoreUnavailable
 from bidding.evaluate import evaluate_bids
 from deployments.decision_log import DecisionLog, decision_of, is_sampled
@@ -197,3 +198,10 @@ def test_the_sample_is_taken_by_the_ids_chance() -> None:
 def test_traffic_on_a_simulated_slot_is_labelled() -> None:
     assert decision_of(scored(slot_key="sim:top")).simulated
     assert not decision_of(scored(slot_key="top")).simulated
+
+
+def test_a_deterministic_winner_is_certain_and_no_winner_has_no_propensity() -> None:
+    assert decision_of(scored()).propensity == 1.0
+    nobody = scored()
+    nobody = replace(nobody, evaluation=replace(nobody.evaluation, winner=NoWinner()))
+    assert decision_of(nobody).propensity is None
