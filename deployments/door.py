@@ -23,6 +23,8 @@ SCORE_PATH = "/api/score"
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", problems.CONTENT_TYPE.encode())
 _SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+# What browsers send with a page's request, and nobody else has to.
+_OF_BROWSERS = (b"origin", b"sec-fetch-site")
 BODY_TIMEOUT_S = 10.0
 # About 100 ms of one ingress at its peak: whoever came later could not be answered in time.
 MOST_UNDER_WAY = 128
@@ -118,14 +120,34 @@ async def respond(
 
 
 def check_content_type(headers: list[tuple[bytes, bytes]]) -> None:
-    """Refuse a body that says it is not JSON, or that is compressed."""
+    """Refuse a body that is not said to be JSON, or that is compressed.
+
+    Only a client that is no browser may leave the type out: a page of another site can send such
+    a body, or `text/plain; json`, without asking, and these routes may be open on loopback.
+    """
+    kind, browser = None, False
     for name, value in headers:
-        if name == b"content-type" and b"json" not in value.lower():
-            raise UnsupportedMediaType(
-                f"content-type is {value.decode('latin-1')!r}; send application/json"
-            )
-        if name == b"content-encoding" and value.lower() != b"identity":
+        if name == b"content-type":
+            kind = value
+        elif name in _OF_BROWSERS:
+            browser = True
+        elif name == b"content-encoding" and value.lower() != b"identity":
             raise UnsupportedMediaType("compressed bodies are not read; send plain JSON")
+    if kind is None and browser:
+        raise UnsupportedMediaType("there is no content-type; send application/json")
+    if kind is not None and not is_json(kind):
+        raise UnsupportedMediaType(
+            f"content-type is {kind.decode('latin-1')!r}; send application/json "
+            "(curl: -H 'content-type: application/json', or --json)"
+        )
+
+
+def is_json(content_type: bytes) -> bool:
+    """Whether the media type itself, whatever its parameters, is JSON."""
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (
+        kind.startswith(b"application/") and kind.endswith(b"+json")
+    )
 
 
 class TooSlow(AdBidError):

@@ -58,6 +58,8 @@ def deep(levels: int) -> bytes:
 
 
 JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+PAGE = {"content-type": "", "origin": "https://evil.example"}
 SCORING = [
     Sent("nothing", SCORE, b"", 422),
     Sent("no JSON", SCORE, b"{", 422),
@@ -108,6 +110,10 @@ SCORING = [
     Sent("the year 1", SCORE, bundle(timestamp="0001-01-01T00:00:00Z"), 200),
     Sent("2 MiB", SCORE, b" " * 2 * MIB, 413),
     Sent("a form", SCORE, b"slot_id=7", 415, headers={"content-type": "text/plain"}),
+    Sent("a curl without a header", SCORE, b"{}", 415, headers=FORM),
+    Sent("text that says json", SCORE, b"{}", 415, headers={"content-type": "text/plain; json"}),
+    Sent("json by parts", SCORE, b"{}", 415, headers={"content-type": "multipart/x-json"}),
+    Sent("a page's body of no type", SCORE, b"{}", 415, headers=PAGE),
     Sent("XML", SCORE, b"<x/>", 415, headers={"content-type": "application/xml"}),
     Sent("gzip", SCORE, gzip.compress(b"{}"), 415, headers={"content-encoding": "gzip"}),
     Sent("two codings", SCORE, b"{}", 415, headers={"content-encoding": "identity, gzip"}),
@@ -177,6 +183,7 @@ OTHERS = [
         False,
     ),
     Sent("events that are no list", EVENTS, {"events": "all"}, 422),
+    Sent("a page's body of no type", EVENTS, b"{}", 415, headers=PAGE),
     Sent("1,001 events", EVENTS, {"events": [{}] * 1001}, 422),
     Sent("gzip", EVENTS, gzip.compress(b"{}"), 415, headers={"content-encoding": "gzip"}),
     Sent("10,000 levels", EVENTS, b'{"events":' + b"[" * 10_000, 422),
@@ -206,7 +213,8 @@ def send(url: str, token: str, sent: Sent) -> httpx.Response:
     headers: dict[str, str] = {} if sent.body is None else JSON
     if sent.keyed:
         headers = headers | {"authorization": f"Bearer {token}"}
-    encoded = {name: value.encode("latin-1") for name, value in (headers | sent.headers).items()}
+    given = {name: value for name, value in (headers | sent.headers).items() if value}
+    encoded = {name: value.encode("latin-1") for name, value in given.items()}
     content = None if sent.body is None else body
     return httpx.request(sent.method, url + sent.path, content=content, headers=encoded, timeout=30)
 
