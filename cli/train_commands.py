@@ -82,6 +82,7 @@ def evaluate(
 
     contract = load_contract()
     judge = registry.fetch(registry.connect(_tracking_uri()), registry.wanted_of(model))
+    refuse_conversions(model, judge.model.rate)
     with _step("reading and judging", as_json):
         rows = dataset_of(_file_rows(file, negative_weight), contract)
         new = unseen(rows, judge)
@@ -120,6 +121,7 @@ def replay(
         raise InvalidRequest(f"--policy {policy}: choose one of {', '.join(POLICIES)}")
     contract = load_contract()
     judge = registry.fetch(registry.connect(_tracking_uri()), registry.wanted_of(model))
+    refuse_conversions(model, judge.model.rate)
     with _step("reading and replaying", as_json):
         rows = unseen(dataset_of(_file_rows(file, negative_weight), contract), judge)
         results = {}
@@ -154,6 +156,15 @@ def fit_priors(as_json: Json = False) -> None:
         typer.echo("no clicks in the history yet: the prior stays 3 clicks of 100 impressions")
     else:
         _console().print(tables.priors_table(fits))
+
+
+def refuse_conversions(name: str, rate: str) -> None:
+    """A log of impressions tells clicks; it can't judge a model of conversions."""
+    if rate != "ctr":
+        raise InvalidRequest(
+            f"{name} predicts conversions of clicks; an impression log judges click models only:"
+            f" choose {CHAMPION_CTR}"
+        )
 
 
 def _file_rows(file: Path, negative_weight: float) -> Iterator[pl.DataFrame]:

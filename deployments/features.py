@@ -10,6 +10,7 @@ from deployments.metrics import Key, key
 from deployments.metrics_ingress import STORES
 from deployments.telemetry_report import Reporter
 from deployments.tracing import is_wanted, own_process
+from stores.auction_settings import load_auction_rules
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 from stores.features import FeatureStore
 from stores.postgres import Postgres
@@ -22,10 +23,12 @@ def open_feature_store(settings: Settings) -> FeatureStore:
     """The feature store of this installation. Raises `StoreUnavailable` when none is set."""
     if settings.database_url is None or settings.redis_url is None:
         raise StoreUnavailable("DATABASE_URL and REDIS_URL are not set; `adbid up` sets them")
+    auction = load_auction_rules()
     if is_wanted():
         traced = TracedPostgres(settings.database_url), TracedRedis(settings.redis_url)
-        return FeatureStore(*traced)
-    return FeatureStore(Postgres(settings.database_url), RedisCache(settings.redis_url))
+        return FeatureStore(*traced, auction=auction)
+    plain = Postgres(settings.database_url), RedisCache(settings.redis_url)
+    return FeatureStore(*plain, auction=auction)
 
 
 class Features:

@@ -11,6 +11,7 @@ from deployments.estimates import Estimator
 from deployments.routes import audit, estimates, what_if
 from deployments.routes import catalogue as catalogue_routes
 from deployments.what_if import WhatIf
+from stores.auction_settings import load_auction_rules
 from stores.audit import AuditLog
 from stores.brand_names import BrandNames
 from stores.catalogue import Catalogue
@@ -65,7 +66,7 @@ def open_ops(settings: Settings) -> Ops:
         raise StoreUnavailable("DATABASE_URL and REDIS_URL are not set; `adbid up` sets them")
     postgres = Postgres(settings.database_url, timeout_s=TIMEOUT_S)
     redis = RedisCache(settings.redis_url)
-    features = FeatureStore(postgres, redis)
+    features = FeatureStore(postgres, redis, auction=load_auction_rules())
     publisher = Publisher(postgres, redis)
     keys = KeyStore(postgres, publisher)
 

@@ -13,7 +13,14 @@ from bidding.bundle import AuctionRules
 from bidding.errors import StoreUnavailable
 from stores.change_feed import watch
 from stores.changes import Change
-from stores.feature_documents import is_unknown, read_rules, read_slot, unknown_document
+from stores.feature_documents import (
+    cached_rules,
+    cached_slot,
+    is_unknown,
+    read_rules,
+    read_slot,
+    unknown_document,
+)
 from stores.feature_queries import SlotRows, query_rules, query_slots
 from stores.feature_types import (
     RulesFetched,
@@ -44,7 +51,7 @@ class FeatureStore:
     ) -> None:
         self._postgres = postgres
         self._redis = redis
-        self._auction = auction or AuctionRules()
+        self.auction = auction or AuctionRules()
         self._asked: dict[SlotKey, asyncio.Task[Found]] = {}
         self._rules: asyncio.Task[RulesSnapshot] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -99,7 +106,7 @@ class FeatureStore:
         missing = set(self.down())
         try:
             cached = await self._redis.read(RULES_KEY, _redis_budget(deadline))
-            snapshot = None if cached is None else read_rules(cached, self._auction)
+            snapshot = None if cached is None else read_rules(cached, self.auction)
         except StoreUnavailable:
             missing.add("redis")
             snapshot = None
@@ -136,7 +143,7 @@ class FeatureStore:
             if body == UNKNOWN_ID or is_unknown(body):
                 found[key] = None
                 continue
-            slot = read_slot(body)
+            slot = cached_slot(body)
             if slot is not None and key in (slot.slot_id, slot.external_key):
                 found[key] = slot
         return found
@@ -196,7 +203,7 @@ class FeatureStore:
 
     async def _query_rules(self) -> RulesSnapshot:
         version, body = await query_rules(self._postgres)
-        snapshot = read_rules(body, self._auction)
+        snapshot = read_rules(body, self.auction)
         if snapshot is None:
             raise StoreUnavailable("the rules can't be read")
         self._later(self._redis.write({RULES_KEY: Document(version, SLOT_TTL_S, body)}))
