@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 from psycopg.types.json import Jsonb
 
+from bidding.errors import InvalidRequest
 from stores.importing.rows import Reject
 
 _LOCK = 6_071_723_116
@@ -36,12 +38,22 @@ class Report:
     performance_rows: int = 0
 
 
+class Unreadable(InvalidRequest):
+    title = "Unreadable file"
+
+
 def fingerprint(path: Path) -> str:
-    """The file's SHA-256."""
+    """The SHA-256 of the file's content, decompressed: a zipped copy is the same file.
+
+    Raises `Unreadable` for an archive that is cut off or is none.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+    try:
+        with pa.input_stream(str(path), compression="detect") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except (OSError, pa.ArrowException) as error:
+        raise Unreadable(f"{path.name} can't be read to its end: {error}") from error
     return digest.hexdigest()
 
 
