@@ -71,7 +71,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("adbid_model_refused", "Versions a replica refuses just now", "model", merge="max"),
     _gauge("adbid_model_trained_timestamp_seconds", "Newest version made", "model", merge="max"),
     _gauge("adbid_gate_verdicts", "Registered versions by the gate's verdict", "model", "verdict"),
-    _gauge("adbid_model_calibration_ratio", "Predicted / observed of the champion", "model"),
+    _gauge("adbid_model_calibration_ratio", "Live predicted / actual, champion", "model"),
     _counter("adbid_http_requests_total", "Other requests", "route", "method", "status"),
     _counter("adbid_rate_limited_total", "Requests answered 429", "limit"),
     _counter("adbid_traces_total", "Traces kept, and why", "reason"),

@@ -6,6 +6,7 @@ Scoring never waits for it. A new one starts at zero, which Prometheus takes for
 import asyncio
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -14,12 +15,17 @@ from bidding.errors import StoreUnavailable
 from deployments import logs
 from deployments.metrics import Key
 from deployments.telemetry_collect import Collector
-from deployments.telemetry_models import look_at_models
+from deployments.telemetry_models import look_at_models, look_at_outcomes
 from deployments.telemetry_report import Report
+from stores.live_quality import PostgresLiveQuality, Span
 from stores.model_registry import MlflowRegistry
+from stores.postgres import Postgres
+from stores.promotion_settings import load_promotion_settings
 from stores.settings import load_settings
 
 LOOK_EVERY_S = 15.0
+LOOK_AT_OUTCOMES_EVERY_S = 120.0
+OUTCOMES_TIMEOUT_S = 10.0
 log = structlog.get_logger(__name__)
 
 
@@ -29,8 +35,17 @@ class Telemetry:
     async def __init__(self) -> None:  # type: ignore[misc]
         logs.configure("telemetry")
         self._collector = Collector(time.time)
-        uri = load_settings().mlflow_tracking_uri
+        settings = load_settings()
+        uri, database = settings.mlflow_tracking_uri, settings.database_url
         self._registry = MlflowRegistry(uri) if uri else None
+        self._quality = (
+            PostgresLiveQuality(Postgres(database, max_size=1, timeout_s=OUTCOMES_TIMEOUT_S))
+            if database
+            else None
+        )
+        self._rules = load_promotion_settings()
+        self._outcomes: dict[Key, float] = {}
+        self._outcomes_at = -LOOK_AT_OUTCOMES_EVERY_S
         self._looking = asyncio.create_task(self._look())
 
     async def take(self, report: Report) -> None:
@@ -56,9 +71,23 @@ class Telemetry:
     async def _look(self) -> None:
         while self._registry is not None:
             try:
-                self._collector.set_own(await look_at_models(self._registry))
+                found = await look_at_models(self._registry)
+                self._collector.set_own(found | self._outcomes)
+                await self._look_at_outcomes(self._registry)
+                self._collector.set_own(found | self._outcomes)
             except StoreUnavailable as error:
-                log.info("registry_unavailable", detail=error.detail)
+                log.info("models_not_looked_at", detail=error.detail)
             except Exception:  # the boundary of a task that must outlive its bugs
                 log.exception("registry_look_failed")
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look_at_outcomes(self, registry: MlflowRegistry) -> None:
+        """More seldom: it reads many outcomes."""
+        now = time.monotonic()
+        if self._quality is None or now - self._outcomes_at < LOOK_AT_OUTCOMES_EVERY_S:
+            return
+        self._outcomes_at = now
+        until = datetime.now(UTC) - timedelta(seconds=self._rules.watch.settle_s)
+        since = until - timedelta(days=self._rules.compare_days)
+        span = Span(since, until, self._rules.watch.outcomes)
+        self._outcomes = await look_at_outcomes(registry, self._quality, span)

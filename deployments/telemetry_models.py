@@ -4,25 +4,36 @@ how well the champion is calibrated."""
 from collections import Counter
 
 from deployments.metrics import Key, key
+from stores.live_quality import LiveQuality, Span
 from stores.model_registry import CHAMPION, CTR_MODEL, CVR_MODEL, ModelVersion, Registry
 
 MODELS = (CTR_MODEL, CVR_MODEL)
 GATE = "gate"  # the tag of a version that holds the verdict
 VERDICTS = ("passed", "failed")
-# Predicted over actual outcomes: later rows that training never saw, else out of fold.
-CALIBRATION = ("holdout_ratio", "cv_ratio")
+# With fewer outcomes chance alone moves the ratio by more than 5%.
+LEAST_OUTCOMES = 400
 
 
 async def look_at_models(registry: Registry) -> dict[Key, float]:
-    """The gauges. Raises `StoreUnavailable`."""
+    """The gauges that the registry tells. Raises `StoreUnavailable`."""
     found: dict[Key, float] = {}
     for name in MODELS:
-        versions = await registry.versions(name)
-        found |= gauges_of(name, versions)
-        for version in versions:
-            if CHAMPION in version.aliases:
-                figures = await registry.figures(version.run_id)
-                found |= _calibration(name, figures)
+        found |= gauges_of(name, await registry.versions(name))
+    return found
+
+
+async def look_at_outcomes(
+    registry: Registry, quality: LiveQuality, span: Span
+) -> dict[Key, float]:
+    """Predicted over actual outcomes of what each champion won. Raises `StoreUnavailable`."""
+    found: dict[Key, float] = {}
+    for name in MODELS:
+        version = await registry.resolve(name, CHAMPION)
+        if version is None:
+            continue
+        sums = await quality.served(name, version, span)
+        if sums.ratio is not None and sums.actual >= LEAST_OUTCOMES:
+            found[key("adbid_model_calibration_ratio", name)] = sums.ratio
     return found
 
 
@@ -36,8 +47,3 @@ def gauges_of(name: str, versions: list[ModelVersion]) -> dict[Key, float]:
     for verdict in VERDICTS:
         found[key("adbid_gate_verdicts", name, verdict)] = verdicts[verdict]
     return found
-
-
-def _calibration(name: str, figures: dict[str, float]) -> dict[Key, float]:
-    known = [figures[figure] for figure in CALIBRATION if figure in figures]
-    return {key("adbid_model_calibration_ratio", name): known[0]} if known else {}

@@ -3,16 +3,20 @@
 import asyncio
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bidding.watch import LiveSums
 from deployments.metrics import BY_NAME, LATENCY, LATENCY_EDGES, METRICS, Key, key
 from deployments.metrics_score import ScoreMeter
 from deployments.telemetry_collect import Collector, quantile_ms
-from deployments.telemetry_models import look_at_models
+from deployments.telemetry_models import look_at_models, look_at_outcomes
 from deployments.telemetry_report import Report, Reporter
+from stores.live_quality import Span
+from stores.memory_live_quality import MemoryLiveQuality
 from stores.model_registry import CHAMPION, CTR_MODEL, MemoryRegistry, ModelVersion
 from tests.unit.test_decision_log import scored as a_scored
 
@@ -152,18 +156,39 @@ def test_a_quantile_is_linear_within_its_bucket() -> None:
     assert quantile_ms(0.95, counts) == 1000 * LATENCY_EDGES[-1]
 
 
-async def test_the_registry_tells_age_verdicts_and_calibration() -> None:
+async def test_the_registry_tells_age_and_verdicts() -> None:
     registry = MemoryRegistry()
     registry.add(ModelVersion(CTR_MODEL, "1", 5_000, "run", tags={"gate": "passed"}))
     registry.add(ModelVersion(CTR_MODEL, "2", 9_000, "other", tags={"gate": "failed"}))
-    registry.runs["run"] = {"cv_ratio": 1.1, "holdout_ratio": 0.97}
-    await registry.set_alias(CTR_MODEL, CHAMPION, "1")
     assert await look_at_models(registry) == {
         key("adbid_model_trained_timestamp_seconds", CTR_MODEL): 9.0,
         key("adbid_gate_verdicts", CTR_MODEL, "passed"): 1,
         key("adbid_gate_verdicts", CTR_MODEL, "failed"): 1,
-        key("adbid_model_calibration_ratio", CTR_MODEL): 0.97,
     }
+
+
+class Sums(MemoryLiveQuality):
+    """What version 1 said, and what came of it."""
+
+    actual = 400
+
+    async def served(self, name: str, version: str, span: Span) -> LiveSums:
+        return LiveSums(50_000, 520.0, self.actual) if version == "1" else LiveSums()
+
+
+async def test_calibration_is_that_of_live_outcomes() -> None:
+    registry, quality = MemoryRegistry(), Sums()
+    for number in ("1", "2"):
+        registry.add(ModelVersion(CTR_MODEL, number, 5_000, "run"))
+    registry.runs["run"] = {"holdout_ratio": 0.97}
+    span = Span(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))
+    assert await look_at_outcomes(registry, quality, span) == {}
+    await registry.set_alias(CTR_MODEL, CHAMPION, "1")
+    assert await look_at_outcomes(registry, quality, span) == {
+        key("adbid_model_calibration_ratio", CTR_MODEL): 1.3
+    }
+    quality.actual = 399
+    assert await look_at_outcomes(registry, quality, span) == {}
 
 
 def test_every_metric_is_documented_as_it_is() -> None:
