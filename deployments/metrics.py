@@ -70,6 +70,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     _gauge("adbid_model_refused", "Versions a replica refuses just now", "model", merge="max"),
     _gauge("adbid_model_trained_timestamp_seconds", "Newest version made", "model", merge="max"),
+    _gauge("adbid_nightly_success_timestamp_seconds", "Last good nightly training", merge="max"),
     _gauge("adbid_gate_verdicts", "Registered versions by the gate's verdict", "model", "verdict"),
     _gauge("adbid_model_calibration_ratio", "Live predicted / actual, champion", "model"),
     _counter("adbid_http_requests_total", "Other requests", "route", "method", "status"),

@@ -13,12 +13,13 @@ import structlog
 
 from bidding.errors import StoreUnavailable
 from deployments import logs
-from deployments.metrics import Key
+from deployments.metrics import Key, key
 from deployments.telemetry_collect import Collector
 from deployments.telemetry_models import look_at_models, look_at_outcomes
 from deployments.telemetry_report import Report
 from stores.live_quality import PostgresLiveQuality, Span
 from stores.model_registry import MlflowRegistry
+from stores.nightly_runs import last_nightly_success_s
 from stores.postgres import Postgres
 from stores.promotion_settings import load_promotion_settings
 from stores.settings import load_settings
@@ -38,10 +39,8 @@ class Telemetry:
         settings = load_settings()
         uri, database = settings.mlflow_tracking_uri, settings.database_url
         self._registry = MlflowRegistry(uri) if uri else None
-        self._quality = (
-            PostgresLiveQuality(Postgres(database, max_size=1, timeout_s=OUTCOMES_TIMEOUT_S))
-            if database
-            else None
+        self._postgres = (
+            Postgres(database, max_size=1, timeout_s=OUTCOMES_TIMEOUT_S) if database else None
         )
         self._rules = load_promotion_settings()
         self._outcomes: dict[Key, float] = {}
@@ -84,10 +83,13 @@ class Telemetry:
     async def _look_at_outcomes(self, registry: MlflowRegistry) -> None:
         """More seldom: it reads many outcomes."""
         now = time.monotonic()
-        if self._quality is None or now - self._outcomes_at < LOOK_AT_OUTCOMES_EVERY_S:
+        if self._postgres is None or now - self._outcomes_at < LOOK_AT_OUTCOMES_EVERY_S:
             return
         self._outcomes_at = now
         until = datetime.now(UTC) - timedelta(seconds=self._rules.watch.settle_s)
         since = until - timedelta(days=self._rules.compare_days)
         span = Span(since, until, self._rules.watch.outcomes)
-        self._outcomes = await look_at_outcomes(registry, self._quality, span)
+        quality = PostgresLiveQuality(self._postgres)
+        night = await last_nightly_success_s(self._postgres)
+        self._outcomes = await look_at_outcomes(registry, quality, span)
+        self._outcomes[key("adbid_nightly_success_timestamp_seconds")] = night
