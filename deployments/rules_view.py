@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from bidding.errors import StoreUnavailable
@@ -17,6 +18,7 @@ NO_COUNTS = Counts()
 # Even with no change announced, nothing is believed for longer than this.
 REFRESH_S = 30.0
 RETRY_S = 0.5
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ class RulesFeed:
             except StoreUnavailable:
                 self.missing = frozenset({"redis", "postgres"})
                 wait_s = RETRY_S
+            except Exception:  # the boundary of a task: the last good rules go on serving
+                log.exception("rules_not_taken")
+                wait_s = REFRESH_S
             try:
                 await asyncio.wait_for(self._changed.wait(), wait_s)
             except TimeoutError:

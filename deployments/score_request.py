@@ -76,12 +76,18 @@ class ScoreRequest(Struct, forbid_unknown_fields=True):
         return AuctionType(self.auction)
 
     def at(self, now: datetime) -> datetime:
-        """When the impression happens, in UTC; a timestamp without a zone is taken as UTC."""
+        """When the impression happens, in UTC; a timestamp without a zone is taken as UTC.
+
+        Raises `InvalidRequest` where its zone carries it out of the years 1 to 9999.
+        """
         if self.timestamp is None:
             return now
         if self.timestamp.tzinfo is None:
             return self.timestamp.replace(tzinfo=UTC)
-        return self.timestamp.astimezone(UTC)
+        try:
+            return self.timestamp.astimezone(UTC)
+        except OverflowError:
+            raise wrong("timestamp", "lies outside the years 1 to 9999 in UTC") from None
 
 
 _decoder = msgspec.json.Decoder(ScoreRequest)
@@ -94,6 +100,8 @@ def decode(body: bytes) -> ScoreRequest:
     """
     request = json_body.decode(_decoder, body)
     _check(request)
+    if request.timestamp is not None:
+        request.at(request.timestamp)
     return request
 
 

@@ -170,7 +170,7 @@ class Scorer:
             return None
         contributions: dict[str, dict[str, NDArray[np.float64]]] = {}
         try:
-            async with asyncio.timeout(max(until - time.monotonic(), 1.0)):
+            async with asyncio.timeout(until - time.monotonic()):
                 contributions = await self._explain(batch)
         except (TimeoutError, ConnectionError, StoreUnavailable):
             contributions = {}

@@ -63,6 +63,26 @@ def is_unknown(body: bytes) -> bool:
     return body.endswith(b'"unknown":true}')
 
 
+# What reading a document of another release may raise: a field more, fewer, or another type.
+_OTHER_RELEASE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+def cached_slot(body: bytes) -> SlotFeatures | None:
+    """`read_slot`; `None`, too, for a document that another release wrote in its own way."""
+    try:
+        return read_slot(body)
+    except _OTHER_RELEASE:
+        return None
+
+
+def cached_rules(body: bytes, auction: AuctionRules) -> RulesSnapshot | None:
+    """`read_rules`; `None`, too, for a document that another release wrote in its own way."""
+    try:
+        return read_rules(body, auction)
+    except _OTHER_RELEASE:
+        return None
+
+
 def read_slot(body: bytes) -> SlotFeatures | None:
     """The slot of a document; `None` for a mark that says stale or unknown."""
     fields = orjson.loads(body)

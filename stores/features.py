@@ -106,7 +106,7 @@ class FeatureStore:
         missing = set(self.down())
         try:
             cached = await self._redis.read(RULES_KEY, _redis_budget(deadline))
-            snapshot = None if cached is None else read_rules(cached, self.auction)
+            snapshot = None if cached is None else cached_rules(cached, self.auction)
         except StoreUnavailable:
             missing.add("redis")
             snapshot = None

@@ -10,7 +10,7 @@ from bidding.errors import StoreUnavailable
 from stores.changes import ANNOUNCE_PSYCOPG
 from stores.features import FeatureStore
 from stores.postgres import Postgres
-from stores.redis_cache import RedisCache
+from stores.redis_cache import RULES_KEY, Document, RedisCache, slot_key
 from tests.servers import RedisProcess, free_port
 
 WAIT_S = 1.0
@@ -145,3 +145,20 @@ async def test_what_cannot_be_had_newer_is_served_as_it_is(
     await without_postgres.aclose()
     assert fetched.slots[5].external_key == known.external_key
     assert "postgres" in fetched.missing
+
+
+@pytest.mark.parametrize(
+    "written", [b'"slot_id":4}', b'"strategies":[{"odd":1}],"brands":1}', b"{"]
+)
+async def test_a_document_of_another_release_is_a_miss(
+    store: FeatureStore, redis_url: str, written: bytes
+) -> None:
+    cache = RedisCache(redis_url)
+    body = b'{"version":1,' + written
+    await cache.forget([slot_key(4), RULES_KEY])
+    await cache.write({key: Document(1, 300, body) for key in (slot_key(4), RULES_KEY)})
+    fetched = await store.fetch_slots([4], WAIT_S)
+    rules = await store.fetch_rules(WAIT_S)
+    await cache.aclose()
+    assert fetched.slots[4].slot_id == 4
+    assert len(rules.snapshot.rules.strategies) >= 5

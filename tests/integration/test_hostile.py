@@ -108,6 +108,8 @@ SCORING = [
     Sent("an hour to answer", SCORE, bundle(tmax_ms=3_600_000), 422),
     Sent("the year 10000", SCORE, bundle(timestamp="10000-01-01T00:00:00Z"), 422),
     Sent("the year 1", SCORE, bundle(timestamp="0001-01-01T00:00:00Z"), 200),
+    Sent("a zone before year 1", SCORE, bundle(timestamp="0001-01-01T00:00:00+14:00"), 422),
+    Sent("a zone after year 9999", SCORE, bundle(timestamp="9999-12-31T23:59:59-14:00"), 422),
     Sent("2 MiB", SCORE, b" " * 2 * MIB, 413),
     Sent("a form", SCORE, b"slot_id=7", 415, headers={"content-type": "text/plain"}),
     Sent("a curl without a header", SCORE, b"{}", 415, headers=FORM),

@@ -45,6 +45,8 @@ BAD = {
     "not UTF-8": (b"\xff\xfe", ""),
     "trailing garbage": (a_body() + b"x", ""),
     "deep nesting": (b"[" * 100_000, ""),
+    "a zone before year 1": (a_body(timestamp="0001-01-01T00:00:00+14:00"), "timestamp"),
+    "a zone after year 9999": (a_body(timestamp="9999-12-31T23:59:59-14:00"), "timestamp"),
     "bad time": (a_body(timestamp="yesterday"), "timestamp"),
     "bad auction": (a_body(auction="dutch"), "auction"),
     "no deadline": (a_body(tmax_ms=0), "tmax_ms"),

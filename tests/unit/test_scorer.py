@@ -10,7 +10,7 @@ import pytest
 
 from bidding.batch import ScoreBatch
 from bidding.bundle import Brand, RuleBook, Strategy
-from bidding.errors import StoreUnavailable, UnknownSlot
+from bidding.errors import BrokenRuleBook, StoreUnavailable, UnknownSlot
 from deployments.estimates import Estimator
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import Versions
@@ -144,3 +144,37 @@ async def test_explain_still_answers_when_the_contributions_cannot_be_had(world:
     for factor in result["explain"]["factors"].values():
         product *= factor
     assert product == pytest.approx(result["vpi"], rel=1e-9)
+
+
+async def test_a_late_explanation_does_not_hold_the_answer(world: World) -> None:
+    async def never(batch: ScoreBatch) -> dict[str, Any]:
+        await asyncio.sleep(NEVER_S)
+        return {}
+
+    scorer = Scorer(world.rules, world.slots, world.predict, never, Estimator.from_configs())
+    bid = {"bid_id": "b1", "brand_id": 3, "pricing_model": "CPC", "amount": 0.5}
+    body = {"slot_id": 7, "bids": [bid], "tmax_ms": 50, "explain": True}
+    started = time.monotonic()
+    await scorer(json.dumps(body).encode(), [], started)
+    assert time.monotonic() - started < 0.5
+
+
+async def test_broken_rules_leave_the_last_good_ones_and_are_read_again(world: World) -> None:
+    good, broken = RulesFetched(SNAPSHOT), [True]
+
+    async def fetch() -> RulesFetched:
+        if broken[0]:
+            raise BrokenRuleBook("brand 3 has strategy 9, which is not there")
+        return good
+
+    feed = RulesFeed(fetch)
+    feed.view = world.rules.view
+    following = asyncio.create_task(feed.follow())
+    await asyncio.sleep(0.01)
+    assert feed.view is world.rules.view
+    broken[0] = False
+    feed.changed()
+    await asyncio.sleep(0.01)
+    assert not following.done()
+    assert not feed.stale
+    following.cancel()
