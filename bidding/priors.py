@@ -1,4 +1,4 @@
-"""Priors fitted to history (empirical Bayes), and how history fades.
+"""Priors fitted to history (empirical Bayes).
 
 The mean is the pooled rate and the concentration the beta-binomial likelihood's maximum at that
 mean: with thinned logs, whose impressions are known only in steps of the sampling weight, the
@@ -16,7 +16,6 @@ from scipy.special import betaln, expit, logit
 from bidding.posterior import Prior
 from bidding.pricing import Floats
 
-SECONDS_PER_DAY = 86_400.0
 _LEAST_PAIRS = 2
 _Z95 = 1.959964
 # A prior is worth between a hundredth of a success and this many.
@@ -69,13 +68,6 @@ def fit_priors(
             if fitted is not None:
                 found[vertical] = fitted
     return found
-
-
-def decay_weights(ages_s: Floats, half_life_days: float) -> Floats:
-    """How much a count still weighs at each age in seconds, (0, 1]; the future weighs 1."""
-    halvings = np.maximum(ages_s, 0.0) / SECONDS_PER_DAY / half_life_days
-    weights: Floats = np.exp2(-halvings)
-    return weights
 
 
 def _best_worth(successes: Floats, trials: Floats, mean: float) -> float:

@@ -171,9 +171,11 @@ def _why(mapping: Mapping) -> pl.Expr:
     reasons = _or(reasons, more_clicks, "clicks > impressions: more clicks than impressions")
     more = pl.col("_conversions") > pl.col("_clicks")
     reasons = _or(reasons, more, "conversions > clicks: more conversions than clicks")
-    if mapping.creative_types is not None:
-        known = pl.col("_creative_type").is_in(list(mapping.creative_types))
-        reasons = _or(reasons, ~known, "unknown value: creative_type is not in the mapping's list")
+    for name in ("creative_type", "device_type"):
+        allowed = getattr(mapping, f"{name}s")
+        if allowed is not None:
+            unknown = ~pl.col(f"_{name}").is_in(list(allowed))
+            reasons = _or(reasons, unknown, f"unknown value: {name} is not in the mapping's list")
     return reasons
 
 

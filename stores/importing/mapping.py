@@ -48,7 +48,11 @@ class When(_Strict):
 
 
 class Mapping(_Strict):
-    """One kind of report. `missing_keys` are texts that mean "no key"; they become `unknown`."""
+    """One kind of report. `missing_keys` are texts that mean "no key"; they become `unknown`.
+
+    A row whose creative or device type is not among `creative_types` or `device_types` is
+    rejected; None takes any.
+    """
 
     name: Name
     columns: Columns
@@ -57,6 +61,7 @@ class Mapping(_Strict):
     missing_keys: tuple[str, ...] = ("",)
     unknown: Name = "unknown"
     creative_types: tuple[str, ...] | None = None
+    device_types: tuple[str, ...] | None = None
 
     @property
     def required(self) -> list[str]:

@@ -182,6 +182,20 @@ def test_the_shipped_mapping_reads_its_report(empty_postgres_url: str, tmp_path:
     assert (report.accepted, dict(report.rejected)) == (1, {"conversions > clicks": 1})
 
 
+def test_a_device_that_the_mapping_does_not_list_is_rejected(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "devices.csv"
+    path.write_text("day,place,camp,shown,clicked,on\n" + "2026-11-03,p,c,5,1,mobile\n" * 2)
+    with path.open("a") as file:
+        file.write("2026-11-03,p,c,5,1,toaster\n")
+    columns = {"slot": "place", "brand": "camp", "impressions": "shown", "clicks": "clicked"}
+    listed = mapping(columns=columns | {"device_type": "on"}, device_types=["mobile"])
+    report = import_report(empty_postgres_url, path, listed)
+    assert (report.accepted, dict(report.rejected)) == (2, {"unknown value": 1})
+    assert "4,unknown value,unknown value: device_type" in path.with_suffix(".rejects").read_text()
+
+
 def test_a_mapping_with_a_misspelt_field_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mapping.yaml"
     path.write_text("name: x\ncolumns: {slott: place}\nwhen: {at: day}\n")
