@@ -98,9 +98,13 @@ class Model(BaseModel):
 
 
 class Models(BaseModel):
-    """Both models."""
+    """Both models.
+
+    Without `registry_reachable`, MLflow does not answer: versions and outcomes are left out.
+    """
 
     models: list[Model]
+    registry_reachable: bool
 
 
 class PromoteIn(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bidding.errors import NotFound
+from bidding.errors import NotFound, StoreUnavailable
 from bidding.watch import LiveSums
 from deployments.model_shapes import (
     Live,
@@ -58,9 +58,20 @@ class ModelView:
     async def fetch(self) -> Models:
         """Both models."""
         reports = await self._reports()
+        registered = await asyncio.gather(*(self._registered(name) for name in MODELS))
+        pairs = zip(MODELS, registered, strict=True)
+        models = [self._model(name, versions or [], reports) for name, versions in pairs]
         return Models(
-            models=list(await asyncio.gather(*(self._model(name, reports) for name in MODELS)))
+            models=list(await asyncio.gather(*models)),
+            registry_reachable=None not in registered,
         )
+
+    async def _registered(self, name: str) -> list[ModelVersion] | None:
+        """What MLflow holds; None where it does not answer."""
+        try:
+            return await self._promotions.registry.versions(name)
+        except StoreUnavailable:
+            return None
 
     async def fetch_reliability(self, name: str, version: str) -> Reliability:
         """The curve that training left. Raises `NotFound`."""
@@ -74,8 +85,9 @@ class ModelView:
         except (msgspec.DecodeError, KeyError) as error:
             raise NotFound(f"{RELIABILITY} of {name} {version} can't be read") from error
 
-    async def _model(self, name: str, reports: list[dict[str, Any]]) -> Model:
-        versions = await self._promotions.registry.versions(name)
+    async def _model(
+        self, name: str, versions: list[ModelVersion], reports: list[dict[str, Any]]
+    ) -> Model:
         figures = await asyncio.gather(*(self._metrics(v) for v in versions[:WITH_METRICS]))
         metrics = [*figures, *({} for _ in versions[WITH_METRICS:])]
         history = await self._promotions.changes.fetch(name, limit=SHOWN_CHANGES)
@@ -90,7 +102,10 @@ class ModelView:
     async def _metrics(self, version: ModelVersion) -> dict[str, float]:
         known = self._figures.get(version.run_id)
         if known is None:
-            known = await self._promotions.registry.figures(version.run_id)
+            try:
+                known = await self._promotions.registry.figures(version.run_id)
+            except StoreUnavailable:  # the list says what it can
+                return {}
             if known:
                 self._figures[version.run_id] = known
         return known

@@ -24,7 +24,10 @@ from stores.memory_metrics import MemoryMetrics
 from tests.api_cases import bearer, no_score
 from tests.decision_cases import a_decision
 
-NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+
+def lately() -> datetime:
+    """A minute ago: a test may run long after this module was read."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 
 
 @dataclass
@@ -75,7 +78,7 @@ async def service() -> AsyncIterator[Service]:
 
 async def decide(service: Service, count: int = 1) -> list[str]:
     made = [
-        a_decision(number, NOW - timedelta(seconds=count - number), bids=4, took_ms=3.0)
+        a_decision(number, lately() - timedelta(seconds=count - number), bids=4, took_ms=3.0)
         for number in range(1, count + 1)
     ]
     await service.decisions.record([row_of(d) for d in made], [bids_row_of(d) for d in made])
@@ -87,7 +90,7 @@ def a_report(type_: str, decision_id: str | None, **changes: Any) -> dict[str, A
         "event_id": str(uuid4()),
         "type": type_,
         "decision_id": decision_id,
-        "occurred_at": NOW.isoformat(),
+        "occurred_at": lately().isoformat(),
     } | changes
 
 
@@ -186,15 +189,15 @@ async def test_value_is_revenue_per_impression_with_its_interval(service: Servic
     grid = (await service.get("/api/metrics/vpi", group_by="slot", slot_id=7)).json()
     assert (grid["granularity"], grid["group_by"]) == ("hour", "slot")
     (cell,) = grid["cells"]
-    assert (cell["group"], cell["label"], cell["bucket"]) == (7, "no. 7", NOW.hour)
+    assert (cell["group"], cell["label"], cell["bucket"]) == (7, "no. 7", lately().hour)
     assert (cell["impressions"], cell["clicks"], cell["vpi"], cell["ctr"]) == (2, 1, 0.5, 0.5)
     assert cell["ctr_low"] == pytest.approx(0.0945, abs=1e-4)
     assert cell["ctr_high"] == pytest.approx(0.9055, abs=1e-4)
 
 
 async def test_a_span_must_have_an_end_after_its_start(service: Service) -> None:
-    later = (NOW + timedelta(days=1)).isoformat()
-    answer = await service.get("/api/metrics/vpi", **{"from": later, "to": NOW.isoformat()})
+    later = (lately() + timedelta(days=1)).isoformat()
+    answer = await service.get("/api/metrics/vpi", **{"from": later, "to": lately().isoformat()})
     assert answer.status_code == 422
     edge = await service.get("/api/metrics/vpi", **{"from": "0001-01-01T00:00:00+14:00"})
     assert edge.status_code == 422

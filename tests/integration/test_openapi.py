@@ -14,6 +14,7 @@ from stores.key_types import SCOPES
 from stores.open_keys import open_keys
 from stores.settings import Settings
 from tests.live_service import live_service
+from tests.mlflow_server import mlflow_server
 
 pytestmark = pytest.mark.timeout(700)
 CONFIG = Path(__file__).parents[1] / "schemathesis.toml"
@@ -21,8 +22,13 @@ SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 
 
 @pytest.fixture(scope="module")
-def url(postgres_url: str, redis_url: str) -> Iterator[str]:
-    with live_service(postgres_url, redis_url) as found:
+def url(
+    postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with (
+        mlflow_server(tmp_path_factory.mktemp("mlflow")) as tracking,
+        live_service(postgres_url, redis_url, tracking) as found,
+    ):
         yield found
 
 
