@@ -6,8 +6,8 @@ FROM node:24-slim AS dashboard
 WORKDIR /app/frontend
 COPY frontend/package.json frontend/pnpm-lock.yaml ./
 # hadolint ignore=DL3016
-RUN npm install --global "$(node -p 'require("./package.json").packageManager')"
-RUN pnpm install --frozen-lockfile
+RUN npm install --global "$(node -p 'require("./package.json").packageManager')" \
+    && pnpm install --frozen-lockfile
 COPY frontend/ ./
 RUN pnpm run build
 

@@ -68,7 +68,9 @@ def test_every_node_starts_with_the_flags_and_the_version_of_one_machine(
     ray_service: Manifest,
 ) -> None:
     settings = base("ConfigMap")[0]["data"]
-    assert settings.items() >= SERVE_FLAGS.items()
+    # Without the wrapper of cli/embedded/haproxy.py nothing keeps HAProxy from repeating a change.
+    flags = SERVE_FLAGS | {"RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure"}
+    assert settings.items() >= flags.items()
     cluster = ray_service["rayClusterConfig"]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     for group in groups:
@@ -171,3 +173,20 @@ def test_mlflow_keeps_its_tables_beside_ours() -> None:
 def test_a_role_without_its_stores_says_what_to_set() -> None:
     with pytest.raises(EmbeddedError, match="set REDIS_URL, MLFLOW_TRACKING_URI"):
         container.serve([], {"DATABASE_URL": "postgresql://x/y"})
+
+
+def test_prometheus_grafana_and_the_stores_are_watched_in_compose() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for name in ("postgres", "redis", "prometheus", "grafana"):
+        assert services[name]["healthcheck"]["test"][0] == "CMD", name
+    assert services["mlflow"]["healthcheck"] == {"start_period": "120s"}
+
+
+def test_ci_renders_the_small_overlay_with_its_secret_and_fails_with_kubectl() -> None:
+    flow = yaml.safe_load((PROJECT_ROOT / ".github/workflows/ci.yml").read_text())
+    _, copy, render = flow["jobs"]["manifests"]["steps"]
+    example, target = (PROJECT_ROOT / word for word in copy["run"].split()[1:])
+    assert example.exists()
+    assert target == example.with_suffix("")
+    assert render["shell"] == "bash"
+    assert ":latest" not in render["run"]
