@@ -92,10 +92,10 @@ def _plot(truth: Floats, predicted: Mapping[str, Floats], path: Path) -> None:
         ends = [float(truth.min()), float(truth.max())]
         axes.plot(ends, ends, color="#c33", linewidth=1)
         ne = expected_entropy(truth, rates)
-        axes.set_title(f"{name}: normalized entropy {ne:.4f} against the truth")
+        axes.set_title(f"{name}: normalized entropy {ne:.3f}")
         axes.set_xlabel("true click rate")
         axes.set_ylabel("believed click rate")
-    figure.suptitle("simulated market, impressions not trained on")
+    figure.suptitle("against the true rates of a simulated market, impressions not trained on")
     figure.savefig(path, dpi=110)
 
 

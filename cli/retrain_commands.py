@@ -1,8 +1,10 @@
 """`adbid retrain`: submit a retraining to Ray, and watch it."""
 
+import contextlib
 import json
 import time
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 POLL_S = 1.0
 _DONE = ("SUCCEEDED", "FAILED", "STOPPED")
-# A run that Ray has given up, or forgotten, will write no more.
-_LOST_AFTER = 5
+# So often Ray is asked whether the job lives; it may be away for a while.
+_ASK_RAY_EVERY = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -34,17 +36,20 @@ def retrain(
 ) -> None:
     """Retrain on the history of the last days, judge, and promote what passes the gate.
 
-    Without --now, tonight's run: refused where it was made already. Exit code 2 where the gate
+    Without --now, tonight's run: refused where it was made already, and made again where it
+    failed. Exit code 2 where the gate
     failed, 1 where the run did.
     """
     from stores import training_jobs
     from stores.training_runs import RunBook
+    from training.spec import load_spec
 
     settings = load_settings()
     if settings.database_url is None:
         raise StoreUnavailable("no database: run `adbid up`, or set DATABASE_URL")
     night = None if now else datetime.now(UTC).date()
-    submitted = training_jobs.submit(settings, night=night)
+    attempts = load_spec().nightly.attempts
+    submitted = training_jobs.submit(settings, night=night, attempts=attempts)
     if not as_json:
         typer.echo(f"submitted {submitted.submission_id}")
     if not wait:
@@ -62,10 +67,8 @@ def _watch(
     book: "RunBook", settings: Settings, submission_id: str, quiet: bool
 ) -> dict[str, object]:
     """Print each step as it comes; the run's row at its end."""
-    from stores import training_jobs
-
-    console, said, lost = Console(), "", 0
-    while True:
+    console, said = Console(), ""
+    for turn in count(1):
         row = book.read(submission_id)
         progress = str(row["progress"])
         if progress != said and not quiet:
@@ -75,9 +78,15 @@ def _watch(
             if row["error"] and not quiet:
                 console.print(f"[red]{row['error']}[/red]")
             return row
-        ray_says = training_jobs.status_of(settings, submission_id)
-        lost = lost + 1 if ray_says in (None, *_DONE) else 0
-        if lost >= _LOST_AFTER:
-            tail = training_jobs.log_tail(settings, submission_id, 20)
-            book.write(submission_id, status="FAILED", error=f"the job ended early: {tail[-1500:]}")
+        if turn % _ASK_RAY_EVERY == 0:
+            _ask_ray(book, settings)
         time.sleep(POLL_S)
+    raise AssertionError("unreachable")
+
+
+def _ask_ray(book: "RunBook", settings: Settings) -> None:
+    """A job that was killed says nothing; Ray does, unless it is away just now."""
+    from stores import training_jobs
+
+    with contextlib.suppress(StoreUnavailable):
+        training_jobs.reconcile(book, training_jobs.client_of(settings))

@@ -1,7 +1,8 @@
 """`python -m cli.scheduler`: submits the nightly retraining at its hour, and catches up.
 
 The night's submission id makes a second submission harmless, whoever sends it; a machine that
-slept through the hour submits when it wakes.
+slept through the hour submits when it wakes. A run that was killed is found out by asking Ray, and
+tried once more under the night's id with -2.
 """
 
 import os
@@ -17,7 +18,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from bidding.errors import Conflict, StoreUnavailable
 from stores import training_jobs
-from stores.settings import load_settings
+from stores.settings import Settings, load_settings
 from stores.training_runs import RunBook
 from training.spec import load_spec
 
@@ -37,20 +38,29 @@ def due_night(now: datetime, at: time, installed_at: datetime) -> date | None:
 
 
 def submit_due(at: time, installed_at: datetime) -> None:
-    """Submit the night that is due, unless it was. A failure is logged; the next try comes."""
+    """Close runs that were killed, and submit the night that is due, unless it was or failed too
+    often. A failure is logged; the next try comes."""
     settings = load_settings()
     night = due_night(datetime.now(UTC), at, installed_at)
-    if night is None or settings.database_url is None:
+    if settings.database_url is None:
         return
     try:
-        if RunBook(settings.database_url).knows(night):
-            return
-        done = training_jobs.submit(settings, night=night)
-        log.info("retraining_submitted", submission_id=done.submission_id)
-    except Conflict:
-        return
+        _tend(settings, RunBook(settings.database_url), night)
+    except Conflict as error:
+        log.info("retraining_waits", reason=error.detail)
     except StoreUnavailable as error:
         log.warning("retraining_waits", reason=error.detail)
+
+
+def _tend(settings: Settings, book: RunBook, night: date | None) -> None:
+    attempts = load_spec().nightly.attempts
+    if book.unfinished():
+        for lost in training_jobs.reconcile(book, training_jobs.client_of(settings)):
+            log.warning("retraining_lost", submission_id=lost)
+    if night is None or book.is_done(training_jobs.night_id(night), attempts):
+        return
+    done = training_jobs.submit(settings, night=night, attempts=attempts)
+    log.info("retraining_submitted", submission_id=done.submission_id)
 
 
 def main() -> int:

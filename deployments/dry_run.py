@@ -17,14 +17,22 @@ from pydantic import BaseModel
 
 from bidding.batch import ScoreBatch
 from bidding.errors import AdBidError
+from bidding.evaluate import Evaluation
+from bidding.reasons import Reason
 from deployments.estimates import Estimator
 from deployments.rules_view import RulesFeed
-from deployments.scorer import Prediction, Scorer
+from deployments.scorer import Prediction, Scored, Scorer
 from deployments.slot_source import SlotSource
+from stores.model_registry import CTR_MODEL
 from stores.settings import PROJECT_ROOT
 
 BUNDLES = PROJECT_ROOT / "configs" / "golden_bundles.json"
-TMAX_MS = 5_000
+TMAX_MS = 10_000
+ATTEMPTS = 3
+# Reasons to be out that leave nothing to value; a candidate's NaN would show as ZERO_VALUE.
+VALUELESS = [
+    int(reason) for reason in Reason if reason.is_no_bid and reason is not Reason.ZERO_VALUE
+]
 # Model name, version (None: the champion), batch -> what it predicts.
 PredictBy = Callable[[str, str | None, ScoreBatch], Coroutine[Any, Any, Prediction]]
 
@@ -72,32 +80,73 @@ class DryRunner:
 
     async def _one(self, name: str, version: str, bundle: dict[str, Any]) -> DryRunBundle:
         body = json.dumps(bundle["request"] | {"tmax_ms": TMAX_MS}).encode()
+        title = bundle["name"]
         try:
-            before = await self._values(name, None, body)
-            after = await self._values(name, version, body)
+            before = await self._score(name, None, body)
+            after = await self._score(name, version, body)
         except AdBidError as error:
-            return DryRunBundle(name=bundle["name"], before=[], after=[], error=error.detail)
-        finite = np.isfinite(after).all()
+            return DryRunBundle(name=title, before=[], after=[], error=error.detail)
+        wrong = f"the champion: {problem}" if (problem := problem_of(before)) else None
+        wrong = wrong or candidate_problem_of(after, name, version)
+        if wrong is not None:
+            return DryRunBundle(name=title, before=[], after=[], error=wrong)
         return DryRunBundle(
-            name=bundle["name"],
-            before=before.tolist() if finite else [],
-            after=after.tolist() if finite else [],
-            error=None if finite else "values that are not finite",
+            name=title,
+            before=values_of(before.evaluation).tolist(),
+            after=values_of(after.evaluation).tolist(),
+            error=None,
         )
 
-    async def _values(self, name: str, version: str | None, body: bytes) -> NDArray[np.float64]:
-        """Values per impression in the order of the bids; 0 where a bid has none."""
+    async def _score(self, name: str, version: str | None, body: bytes) -> Scored:
+        """A decision, asked for again where the models were not in time: a replica that scores by
+        a version for the first time downloads it."""
+        decisions: list[Scored] = []
         scorer = Scorer(
             self._rules,
             self._slots,
             partial(self._predict_by, name, version),
             _explain_nothing,
             self._estimator,
+            record=decisions.append,
         )
-        answer = json.loads(await scorer(body, [], time.monotonic()))
-        order = [bid["bid_id"] for bid in json.loads(body)["bids"]]
-        values = {result["bid_id"]: result["vpi"] or 0.0 for result in answer["results"]}
-        return np.array([values[bid_id] for bid_id in order], np.float64)
+        for _ in range(ATTEMPTS):
+            await scorer(body, [], time.monotonic())
+            if "scoring" not in decisions[-1].degraded:
+                break
+        return decisions[-1]
+
+
+def problem_of(scored: Scored) -> str | None:
+    """Why a decision proves nothing, None where it does: something was missing, or a bid without
+    a reason to be out has no value."""
+    if scored.degraded:
+        return f"degraded: {', '.join(scored.degraded)}"
+    evaluation = scored.evaluation
+    valueless = ~np.isfinite(evaluation.vpi) & ~np.isin(evaluation.reason, VALUELESS)
+    if valueless.any():
+        return f"bid {evaluation.bids.bid_ids[int(valueless.argmax())]} has no finite value"
+    return None
+
+
+def candidate_problem_of(scored: Scored, name: str, version: str) -> str | None:
+    """As `problem_of`, and that this version of the model did score, with rates in (0, 1)."""
+    is_ctr = name == CTR_MODEL
+    by = scored.versions.ctr if is_ctr else scored.versions.cvr
+    rates = scored.prediction.ctr if is_ctr else scored.prediction.cvr
+    if (problem := problem_of(scored)) is not None:
+        return problem
+    if by != version or rates is None:
+        return f"scored by version {by}, not by {version}"
+    if not np.isfinite(rates).all():
+        return "predicted rates that are not finite"
+    if not ((rates > 0) & (rates < 1)).all():
+        return "predicted rates outside of 0 to 1"
+    return None
+
+
+def values_of(evaluation: Evaluation) -> NDArray[np.float64]:
+    """Values per impression in the order of the bids; 0 where a bid is not ranked."""
+    return np.where(evaluation.rank > 0, evaluation.vpi, 0.0)
 
 
 async def _explain_nothing(batch: ScoreBatch) -> dict[str, dict[str, NDArray[np.float64]]]:

@@ -3,14 +3,16 @@
 import shlex
 import sys
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
 
 from bidding.errors import AdBidError, Conflict, StoreUnavailable
 from stores.settings import PROJECT_ROOT, Settings
 from stores.training_runs import RunBook
 
 _ACTIVE = ("PENDING", "RUNNING")
+# From the book to Ray is a moment; a run that Ray does not know after that never gets there.
+LOST_AFTER = timedelta(minutes=2)
 CPUS = 0.2  # so that replicas do not starve it, nor it them: it is niced besides
 
 
@@ -31,19 +33,41 @@ def hand_id(now: datetime) -> str:
     return f"retrain-{now:%Y-%m-%d-%H%M%S}"
 
 
-def submit(settings: Settings, *, night: date | None = None) -> Submission:
-    """Submit a run: of a night, or (None) by hand, now.
+class Jobs(Protocol):
+    """What is asked of Ray's Jobs API."""
 
-    Raises `Conflict` where that night was trained on, `StoreUnavailable` where Ray or
-    PostgreSQL does not answer. Blocking.
+    def submit_job(
+        self,
+        *,
+        entrypoint: str,
+        submission_id: str,
+        entrypoint_num_cpus: float,
+        metadata: dict[str, str],
+    ) -> str: ...
+    def get_job_status(self, job_id: str) -> Any: ...
+    def get_job_logs(self, job_id: str) -> str: ...
+
+
+def submit(
+    settings: Settings, *, night: date | None = None, attempts: int = 1, jobs: Jobs | None = None
+) -> Submission:
+    """Submit a run: of a night, the next of its `attempts`, or (None) by hand, now.
+
+    Raises `Conflict` where that night was trained on, or while a run goes on;
+    `StoreUnavailable` where Ray or PostgreSQL does not answer. Blocking.
     """
     if settings.database_url is None or settings.ray_dashboard_url is None:
         raise StoreUnavailable("the system does not run: `adbid up` starts it")
-    submission_id = hand_id(datetime.now(UTC)) if night is None else night_id(night)
     book = RunBook(settings.database_url)
-    book.enter(submission_id, night)
+    jobs = jobs or client_of(settings)
+    reconcile(book, jobs)
+    if night is None:
+        submission_id = hand_id(datetime.now(UTC))
+        book.enter(submission_id)
+    else:
+        submission_id = book.enter_night(night, night_id(night), attempts)
     try:
-        _client(settings).submit_job(
+        jobs.submit_job(
             entrypoint=_entrypoint(submission_id),
             submission_id=submission_id,
             entrypoint_num_cpus=CPUS,
@@ -60,31 +84,67 @@ def submit(settings: Settings, *, night: date | None = None) -> Submission:
     return Submission(submission_id)
 
 
+def reconcile(book: RunBook, jobs: Jobs) -> list[str]:
+    """Close the runs that can't close themselves: killed, or never arrived. Their ids.
+
+    Ray is asked for each run that the book holds for unfinished. Raises `StoreUnavailable`
+    where it does not answer. Blocking.
+    """
+    closed = []
+    for run in book.unfinished():
+        says = _status(jobs, run.submission_id)
+        if says in _ACTIVE or (says is None and run.age < LOST_AFTER):
+            continue
+        if book.give_up(run.submission_id, _why_lost(jobs, run.submission_id, says)):
+            closed.append(run.submission_id)
+    return closed
+
+
+def _status(jobs: Jobs, submission_id: str) -> str | None:
+    """What Ray says of a run; None where it does not know it."""
+    try:
+        return str(jobs.get_job_status(submission_id).value)
+    except RuntimeError as error:
+        if "status code 404" in str(error):
+            return None
+        raise StoreUnavailable(f"Ray does not answer: {str(error)[:200]}") from error
+    except OSError as error:  # requests' errors are of these, too
+        raise StoreUnavailable(f"Ray does not answer: {type(error).__name__}") from error
+
+
+def _why_lost(jobs: Jobs, submission_id: str, says: str | None) -> str:
+    if says is None:
+        return "Ray does not know this run: it never got there, or Ray was started anew"
+    return f"the job ended early ({says}): {_tail(jobs, submission_id, 20)[-1500:]}"
+
+
 def log_tail(settings: Settings, submission_id: str, lines: int = 60) -> str:
     """The end of a run's output; empty where Ray no longer knows it. Blocking."""
     if settings.ray_dashboard_url is None:
         return ""
     try:
-        logs = str(_client(settings).get_job_logs(submission_id))
-    except Exception:  # Ray forgets jobs, and its client raises plain RuntimeError for it
+        return _tail(client_of(settings), submission_id, lines)
+    except StoreUnavailable:
+        return ""
+
+
+def _tail(jobs: Jobs, submission_id: str, lines: int) -> str:
+    try:
+        logs = str(jobs.get_job_logs(submission_id))
+    except (RuntimeError, OSError):  # Ray forgets jobs, and its client raises RuntimeError for it
         return ""
     return "\n".join(logs.splitlines()[-lines:])
 
 
-def status_of(settings: Settings, submission_id: str) -> str | None:
-    """What Ray says of a run; None where it no longer knows it. Blocking."""
-    if settings.ray_dashboard_url is None:
-        return None
-    try:
-        return str(_client(settings).get_job_status(submission_id).value)
-    except Exception:
-        return None
-
-
-def _client(settings: Settings) -> Any:
+def client_of(settings: Settings) -> Jobs:
+    """Ray's Jobs API. Raises `StoreUnavailable` where it does not answer."""
     from ray.job_submission import JobSubmissionClient
 
-    return JobSubmissionClient(settings.ray_dashboard_url)
+    try:
+        client: Jobs = JobSubmissionClient(settings.ray_dashboard_url)
+    except (ConnectionError, RuntimeError) as error:
+        raise StoreUnavailable("Ray does not answer") from error
+    return client
 
 
 def _entrypoint(submission_id: str) -> str:

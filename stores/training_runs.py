@@ -1,7 +1,9 @@
 """Training runs in PostgreSQL: one a night at most, with their progress and verdict."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -33,6 +35,23 @@ _ENTER = """
     INSERT INTO training_run (submission_id, night) VALUES (%s, %s)
     ON CONFLICT DO NOTHING RETURNING submission_id
 """
+_ACTIVE = "SELECT submission_id FROM training_run WHERE status IN ('PENDING', 'RUNNING') LIMIT 1"
+_UNFINISHED = """
+    SELECT submission_id, status, now() - coalesce(started_at, submitted_at) FROM training_run
+    WHERE status IN ('PENDING', 'RUNNING') ORDER BY submitted_at
+"""
+# A night's tries: its id, then that with -2, -3 and so on. Runs by hand end in six digits.
+_TRIES = """
+    SELECT count(*), count(*) FILTER (WHERE status NOT IN ('FAILED', 'STOPPED')) FROM training_run
+    WHERE submission_id = %(first)s OR submission_id ~ ('^' || %(first)s || '-[2-9]$')
+"""
+# The night is its latest try's.
+_FREE_NIGHT = "UPDATE training_run SET night = NULL WHERE night = %s"
+_GIVE_UP = """
+    UPDATE training_run SET status = 'FAILED', ended_at = now(), error = %s
+    WHERE submission_id = %s AND status IN ('PENDING', 'RUNNING') RETURNING submission_id
+"""
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('training_run'))"
 _WRITABLE = frozenset(_COLUMNS[1:])
 
 
@@ -54,25 +73,62 @@ class TrainingRun:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that has not said how it ended, and for how long."""
+
+    submission_id: str
+    status: str
+    age: timedelta
+
+
 class RunBook:
     """How jobs and the scheduler write; synchronous."""
 
     def __init__(self, database_url: str) -> None:
         self._url = plain_url(database_url)
 
-    def enter(self, submission_id: str, night: date | None) -> None:
-        """A run is about to be submitted. Raises `Conflict` where that night has one already."""
-        with self._connect() as connection:
-            if connection.execute(_ENTER, (submission_id, night)).fetchone() is None:
-                raise Conflict(f"{submission_id} was submitted before; a night is trained on once")
+    def enter(self, submission_id: str) -> None:
+        """A run by hand is about to be submitted. Raises `Conflict` while another goes on."""
+        with self._alone() as connection:
+            _expect_none_active(connection)
+            if connection.execute(_ENTER, (submission_id, None)).fetchone() is None:
+                raise Conflict(f"{submission_id} was submitted before")
 
-    def knows(self, night: date) -> bool:
-        """Whether that night has a run."""
+    def enter_night(self, night: date, first_id: str, attempts: int) -> str:
+        """The submission id of that night's next try, which is about to be submitted.
+
+        Raises `Conflict` where the night was trained on, where it failed `attempts` times, and
+        while another run goes on.
+        """
+        with self._alone() as connection:
+            tries, alive = _tries(connection, first_id)
+            if alive:
+                raise Conflict(f"{first_id} was submitted before; a night is trained on once")
+            if tries >= attempts:
+                raise Conflict(f"{first_id} has failed {tries} times; `adbid retrain --now` runs")
+            _expect_none_active(connection)
+            submission_id = f"{first_id}-{tries + 1}" if tries else first_id
+            connection.execute(_FREE_NIGHT, (night,))
+            connection.execute(_ENTER, (submission_id, night))
+        return submission_id
+
+    def is_done(self, first_id: str, attempts: int) -> bool:
+        """Whether nothing is left to do for a night: it goes on, ended well, or failed for good."""
         with self._connect() as connection:
-            found = connection.execute(
-                "SELECT 1 FROM training_run WHERE night = %s AND status <> 'FAILED'", (night,)
-            )
-            return found.fetchone() is not None
+            tries, alive = _tries(connection, first_id)
+        return alive > 0 or tries >= attempts
+
+    def unfinished(self) -> list[Unfinished]:
+        """Runs that are pending or going on, the oldest first."""
+        with self._connect() as connection:
+            return [Unfinished(*row) for row in connection.execute(_UNFINISHED)]
+
+    def give_up(self, submission_id: str, error: str) -> bool:
+        """A run that can't end by itself any more has failed; False where it ended meanwhile."""
+        with self._connect() as connection:
+            given = connection.execute(_GIVE_UP, (error[:2000], submission_id)).fetchone()
+        return given is not None
 
     def write(self, submission_id: str, **changes: object) -> None:
         """Change columns of a run; makes the row of a run that was started by hand."""
@@ -104,6 +160,13 @@ class RunBook:
                 (submission_id,),
             )
 
+    @contextmanager
+    def _alone(self) -> Iterator[psycopg.Connection[Any]]:
+        """A transaction beside which nobody else enters a run."""
+        with self._connect() as connection:
+            connection.execute(_ONE_AT_A_TIME)
+            yield connection
+
     def _connect(self) -> psycopg.Connection[Any]:
         try:
             return psycopg.connect(self._url, connect_timeout=5)
@@ -127,6 +190,18 @@ class TrainingRuns:
         """A run, None where there is none."""
         rows = await self._postgres.fetch(_ONE, submission_id)
         return _run(rows[0]) if rows else None
+
+
+def _tries(connection: psycopg.Connection[Any], first_id: str) -> tuple[int, int]:
+    """How often a night was tried, and how many of these did not fail."""
+    row = connection.execute(_TRIES, {"first": first_id}).fetchone()
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
+
+def _expect_none_active(connection: psycopg.Connection[Any]) -> None:
+    active = connection.execute(_ACTIVE).fetchone()
+    if active is not None:
+        raise Conflict(f"{active[0]} goes on; one run at a time")
 
 
 def _run(row: asyncpg.Record) -> TrainingRun:

@@ -4,8 +4,13 @@ XGBoost's workers exchange histograms, so the trees are those of one machine but
 the sketch of the bins.
 """
 
+import os
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,31 +20,39 @@ from ray.train import Checkpoint, RunConfig, ScalingConfig
 from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
 
 from bidding.batch import Float32s
+from bidding.errors import StoreUnavailable
 from bidding.pricing import Floats
 from training.dataset import Dataset
 from training.fit import Fitter
-from training.spec import BoosterSpec
+from training.spec import BoosterSpec, ClusterSpec
 
 _TOLD = 3  # outcome, weight, margin
 _BATCH_ROWS = 65_536
 
 
-def cluster_fitter(workers: int, *, cpus_per_worker: float = 1.0) -> Fitter:
-    """A fitter that runs on `workers` of the cluster this process is connected to."""
+def cluster_fitter(cluster: ClusterSpec, *, niceness: int = 0) -> Fitter:
+    """A fitter that runs on workers of the cluster this process is connected to.
+
+    To be called from the main thread. Raises `StoreUnavailable` where it takes longer than the
+    cluster's `timeout_s`, as where it has no room for the workers.
+    """
+    threads = max(int(cluster.cpus_per_worker), 1)
 
     def fit(rows: Dataset, matrix: Float32s, margins: Floats, spec: BoosterSpec) -> xgb.Booster:
-        with tempfile.TemporaryDirectory() as storage:
+        with _storage(cluster) as storage, _within(cluster):
             trainer = XGBoostTrainer(
                 _work,
                 train_loop_config={
-                    "parameters": spec.parameters() | {"nthread": max(int(cpus_per_worker), 1)},
+                    "parameters": spec.parameters() | {"nthread": threads},
                     "trees": spec.n_estimators,
+                    "niceness": niceness,
                 },
                 scaling_config=ScalingConfig(
-                    num_workers=workers, resources_per_worker={"CPU": cpus_per_worker}
+                    num_workers=cluster.workers,
+                    resources_per_worker={"CPU": cluster.cpus_per_worker},
                 ),
-                datasets={"train": _shares(rows, matrix, margins, workers)},
-                run_config=RunConfig(storage_path=storage, name="fit"),
+                datasets={"train": _shares(rows, matrix, margins, cluster.workers)},
+                run_config=RunConfig(storage_path=storage, name=f"fit-{os.getpid()}-{id(rows)}"),
             )
             result = trainer.fit()
             return _booster(result.checkpoint)
@@ -47,8 +60,37 @@ def cluster_fitter(workers: int, *, cpus_per_worker: float = 1.0) -> Fitter:
     return fit
 
 
+@contextmanager
+def _storage(cluster: ClusterSpec) -> Iterator[str]:
+    if cluster.storage is not None:
+        yield cluster.storage
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield folder
+
+
+@contextmanager
+def _within(cluster: ClusterSpec) -> Iterator[None]:
+    """Ray Train waits for room without end; a signal ends that wait, as Ctrl-C does."""
+
+    def expired(number: int, frame: FrameType | None) -> None:
+        raise StoreUnavailable(
+            f"the fit on {cluster.workers} workers took longer than {cluster.timeout_s:.0f} s; "
+            f"each needs {cluster.cpus_per_worker} CPUs that are free"
+        )
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, cluster.timeout_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _work(config: dict[str, Any]) -> None:
-    """One worker's share."""
+    """One worker's share. A worker is a process of its own, so only training is niced."""
+    os.nice(config["niceness"])
     shard = ray.train.get_dataset_shard("train")
     batches = shard.iter_batches(batch_size=_BATCH_ROWS, batch_format="numpy")
     whole = np.concatenate([batch["data"] for batch in batches])

@@ -27,7 +27,7 @@ class Service:
 
 
 def service_of(settings: Settings) -> Service | None:
-    """The service of this installation; None where no key is at hand.
+    """The service of this installation; None where no key is at hand, which fails the gate.
 
     `ADBID_URL` and `ADBID_KEY` name another; the embedded system's own key is in its home.
     """

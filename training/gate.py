@@ -12,6 +12,7 @@ from training.spec import Ends, GateSpec
 
 _REPETITIONS = 300
 PASSED, FAILED = "passed", "failed"
+DRY_RUN = "dry run in the live graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,16 @@ class Verdict:
 class DryRun:
     """Canned bundles scored by a candidate in the live graph.
 
-    `reordered` is the share of pairs of bids whose order differs from the champion's, in [0, 1].
+    `reordered` is the share of the pairs of bids that the champion orders and the candidate does
+    not order alike, in [0, 1].
     """
 
     bundles: int
     errors: tuple[str, ...]
     reordered: float
+
+
+NO_SERVICE = DryRun(0, ("no service to dry-run on: set ADBID_URL and ADBID_KEY",), 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,24 +73,31 @@ class Duel:
     champion: Judged
 
 
+@dataclass(frozen=True, slots=True)
+class NoDuel:
+    """Why the candidate was not compared with the champion, and whether that may be."""
+
+    reason: str
+    holds: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What is judged.
+    """What is judged before the dry run.
 
     `candidate`: its predictions on the held out rows; `duel`: both models' on those of them that
-    the champion has not seen either (None without a champion); `groups` names the held out rows
-    (`kind` -> object[n]); `importance` is each column's share.
+    the champion has not seen either; `groups` names the held out rows (`kind` -> object[n]);
+    `importance` is each column's share.
     """
 
     candidate: Judged
-    duel: Duel | None
+    duel: Duel | NoDuel
     groups: Mapping[str, np.typing.NDArray[np.object_]]
     importance: Mapping[str, float]
-    dry_run: DryRun | None
 
 
 def judge(evidence: Evidence, spec: GateSpec) -> Verdict:
-    """The verdict on a candidate."""
+    """The verdict on a candidate by its predictions alone."""
     rows = evidence.candidate
     quality = quality_of(rows)
     checks = [_enough(quality, spec)]
@@ -94,8 +106,17 @@ def judge(evidence: Evidence, spec: GateSpec) -> Verdict:
         checks.append(_ratio_check("predicted/actual", quality, spec.ratio, spec))
         checks += _groups(rows, evidence.groups, spec)
     checks.append(_importance(evidence.importance, spec))
-    checks.append(_dry_run(evidence.dry_run, spec))
     return Verdict(tuple(checks))
+
+
+def with_dry_run(verdict: Verdict, found: DryRun, spec: GateSpec) -> Verdict:
+    """The verdict with what the live graph made of the candidate."""
+    return Verdict((*verdict.checks, _dry_run(found, spec)))
+
+
+def without_dry_run(verdict: Verdict) -> Verdict:
+    """The verdict of an installation that does without a dry run, which it says."""
+    return Verdict((*verdict.checks, Check(DRY_RUN, True, "turned off (gate.dry_run)")))
 
 
 def _enough(quality: Quality, spec: GateSpec) -> Check:
@@ -108,10 +129,10 @@ def _enough(quality: Quality, spec: GateSpec) -> Check:
     )
 
 
-def _against_champion(duel: Duel | None, spec: GateSpec) -> Check:
+def _against_champion(duel: Duel | NoDuel, spec: GateSpec) -> Check:
     name = "not worse than the champion"
-    if duel is None:
-        return Check(name, True, "there is no champion to compare with")
+    if isinstance(duel, NoDuel):
+        return Check(name, duel.holds, duel.reason)
     if duel.champion.outcomes.sum() < spec.least_outcomes:
         return Check(name, True, "the champion was trained on nearly all of these rows")
     difference, low, high = _ne_difference(duel.candidate, duel.champion)
@@ -166,22 +187,22 @@ def _importance(shares: Mapping[str, float], spec: GateSpec) -> Check:
     return Check("no column rules", share <= spec.largest_importance, found)
 
 
-def _dry_run(found: DryRun | None, spec: GateSpec) -> Check:
-    name = "dry run in the live graph"
-    if found is None:
-        return Check(name, True, "skipped: no service was named")
+def _dry_run(found: DryRun, spec: GateSpec) -> Check:
     if found.errors:
-        return Check(name, False, "; ".join(found.errors[:5]))
+        return Check(DRY_RUN, False, "; ".join(found.errors[:5]))
+    if found.bundles == 0:
+        return Check(DRY_RUN, False, "no canned bundle was scored")
     text = (
         f"{found.bundles} canned bundles; {found.reordered:.0%} of pairs of bids change their "
         f"order, at most {spec.largest_reordering:.0%}"
     )
-    return Check(name, found.reordered <= spec.largest_reordering, text)
+    return Check(DRY_RUN, found.reordered <= spec.largest_reordering, text)
 
 
 def reordered(before: Sequence[float], after: Sequence[float]) -> float:
-    """Share of pairs that both order, but otherwise: Kendall's distance, in [0, 1]."""
+    """Share of the pairs ordered before that are ordered otherwise, or no longer: Kendall's
+    distance, in [0, 1]. A candidate that tells no bid from another moves every pair."""
     x, y = np.asarray(before, float), np.asarray(after, float)
     dx, dy = np.sign(x[:, None] - x[None, :]), np.sign(y[:, None] - y[None, :])
-    upper = np.triu(np.ones_like(dx, bool), 1) & (dx != 0) & (dy != 0)
+    upper = np.triu(np.ones_like(dx, bool), 1) & (dx != 0)
     return float((dx != dy)[upper].mean()) if upper.any() else 0.0

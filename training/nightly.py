@@ -11,40 +11,35 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import polars as pl
 import structlog
 from mlflow import MlflowClient
 
 from bidding.contract import FeatureContract
-from bidding.errors import AdBidError, InvalidRequest, NotFound, StoreUnavailable
-from bidding.pricing import Flags
+from bidding.errors import AdBidError, InvalidRequest, StoreUnavailable
 from stores.audit import Author
 from stores.feature_contract import load_contract
-from stores.model_files import ServingModel
-from stores.model_registry import CHAMPION, CTR_MODEL, CVR_MODEL
+from stores.model_registry import CTR_MODEL, CVR_MODEL
 from stores.outcomes import Maturity, live_rows
 from stores.priors import read_pairs, write_priors
 from stores.promotion import open_promotions
 from stores.settings import Settings, load_settings
 from stores.training_rows import Window, imported_rows
 from stores.training_runs import RunBook
-from training import dry_run, plots, registry
+from training import dry_run, registry
 from training.dataset import Dataset, conversions_of, dataset_of, key_of
 from training.fit import Fitter
-from training.gate import DryRun, Duel, Evidence, Verdict, judge
-from training.judge import Judge
-from training.metrics import Judged, normalized_entropy_of
-from training.pipeline import Trained, train_on
+from training.gate import Duel, Verdict, judge, with_dry_run, without_dry_run
+from training.holdout import held_out
+from training.metrics import normalized_entropy_of
+from training.pipeline import train_on
 from training.prior_fits import fit_history
 from training.spec import TrainingSpec, load_spec
-from training.split import split_of
+from training.trial import Champion, dry_run_of, evidence_of, find_champion
 
-SECONDS_PER_DAY = 86_400.0
-LEAST_TRAINING_DAYS = 2.0
 log = structlog.get_logger(__name__)
 Report = Callable[[str], None]
 
@@ -60,7 +55,6 @@ class Result:
     rows: int
     ne: float
     champion_ne: float | None
-    promoted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run once. Exit code 0 with a verdict either way, 1 when the job could not be done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--submission-id", required=True)
-    parser.add_argument("--no-dry-run", action="store_true", help="do not ask a live service")
+    parser.add_argument(
+        "--no-dry-run", action="store_true", help="promote without asking a live service"
+    )
     given = parser.parse_args(arguments)
     settings, spec = load_settings(), load_spec()
+    if given.no_dry_run:
+        spec = _without_dry_run(spec)
     os.nice(spec.nightly.niceness)
     if settings.database_url is None or settings.mlflow_tracking_uri is None:
         print("DATABASE_URL and MLFLOW_TRACKING_URI are not set", file=sys.stderr)
         return 1
     book = RunBook(settings.database_url)
     run = given.submission_id
-    book.write(run, status="RUNNING", started_at=datetime.now(UTC))
+    book.write(run, status="RUNNING", started_at=datetime.now(UTC), ended_at=None, error=None)
 
     def say(text: str) -> None:
         print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)
@@ -109,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client=registry.connect(settings.mlflow_tracking_uri),
         now=datetime.now(UTC),
         say=say,
-        service=None if given.no_dry_run else dry_run.service_of(settings),
+        service=dry_run.service_of(settings),
     )
     try:
         results = retrain(job)
@@ -122,14 +120,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _without_dry_run(spec: TrainingSpec) -> TrainingSpec:
+    return spec.model_copy(update={"gate": spec.gate.model_copy(update={"dry_run": False})})
+
+
 def retrain(job: Job) -> list[Result]:
     """Train, judge and, where the gate lets it, promote: CTR, then CVR where it can be learned.
 
-    Raises `InvalidRequest` when there is too little history.
+    Priors follow last, and only where the gate let the model pass: whatever stops a run before,
+    serving is as it was. Raises `InvalidRequest` when there is too little history.
     """
-    job.say("fitting the priors")
-    write_priors(job.database_url, fit_history(read_pairs(job.database_url)))
     job.say("reading the history")
+    priors = fit_history(read_pairs(job.database_url))
     tables = _history(job)
     if not tables:
         raise InvalidRequest("there is no history in the window; import a log or report events")
@@ -142,29 +144,18 @@ def retrain(job: Job) -> list[Result]:
         results.append(_one(job, CVR_MODEL, "cvr", clicks, verticals))
     else:
         job.say(f"no CVR model: {converted} conversions of {len(clicks)} mature clicks")
+    write_priors(
+        job.database_url, {key: priors[key] for key in priors if key[1] in _sound(results)}
+    )
     return results
 
 
-def held_out(rows: Dataset, spec: TrainingSpec) -> Flags:
-    """The last day(s) of the rows; a share by hash where they span too little time for that.
-
-    Fewer than two days before the last would leave hours of the day without training.
-    """
-    known = rows.occurred_s[np.isfinite(rows.occurred_s)]
-    if len(known) == len(rows) and len(known):
-        days = spec.nightly.judge_days
-        last = np.floor(known.max() / SECONDS_PER_DAY) - days + 1
-        late: Flags = rows.occurred_s >= last * SECONDS_PER_DAY
-        if last * SECONDS_PER_DAY - known.min() < LEAST_TRAINING_DAYS * SECONDS_PER_DAY:
-            return _by_hash(rows, spec)
-        enough = spec.gate.least_outcomes
-        if rows.outcomes[late].sum() >= enough and rows.outcomes[~late].sum() >= 2 * enough:
-            return late
-    return _by_hash(rows, spec)
-
-
-def _by_hash(rows: Dataset, spec: TrainingSpec) -> Flags:
-    return split_of(rows.row_keys, spec.split.holdout or 0.2, spec.split.fold)
+def _sound(results: Sequence[Result]) -> set[str]:
+    """The rates whose priors serving may take over: history that gave a model which the gate
+    refused is no better for priors. Without a CVR model of its own, CVR goes with CTR."""
+    passed = {each.name: each.verdict.passed for each in results}
+    ctr = passed[CTR_MODEL]
+    return {rate for rate, sound in (("ctr", ctr), ("cvr", passed.get(CVR_MODEL, ctr))) if sound}
 
 
 def _history(job: Job) -> list[pl.DataFrame]:
@@ -194,8 +185,8 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
         fitter=_fitter(job, rows),
     )
     job.say(f"judging {name}")
-    champion = _champion(job, name)
-    evidence = _evidence(trained, rows.take(held), champion)
+    champion = find_champion(job.client, name, job.contract)
+    evidence = evidence_of(trained, rows.take(held), champion)
     verdict = judge(evidence, job.spec.gate)
     registered = registry.register(
         job.client,
@@ -204,15 +195,12 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
         registry.RunNotes(tags={"gate": "pending"}, files=_files(verdict)),
         crown_first=False,
     )
-    if verdict.passed and job.service is not None:
-        job.say(f"dry run of {name} {registered.version}")
-        found = _dry_run(job.service, name, registered.version)
-        verdict = judge(_with(evidence, found), job.spec.gate)
+    if verdict.passed:
+        verdict = _tried_live(job, verdict, registered)
     _write_verdict(job, registered, verdict)
-    promoted = verdict.passed and _promote(job, registered, champion)
+    if verdict.passed:
+        _promote(job, registered, champion)
     duel = evidence.duel
-    champion_ne = None if duel is None else normalized_entropy_of(duel.champion)
-    ours = evidence.candidate if duel is None else duel.candidate
     job.say(f"{name} {registered.version}: gate {verdict.word}")
     return Result(
         name=name,
@@ -220,65 +208,27 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
         run_id=registered.run_id,
         verdict=verdict,
         rows=len(trained.rows),
-        ne=normalized_entropy_of(ours),
-        champion_ne=champion_ne,
-        promoted=promoted,
+        ne=normalized_entropy_of(duel.candidate if isinstance(duel, Duel) else evidence.candidate),
+        champion_ne=normalized_entropy_of(duel.champion) if isinstance(duel, Duel) else None,
     )
+
+
+def _tried_live(job: Job, verdict: Verdict, registered: registry.Registered) -> Verdict:
+    if not job.spec.gate.dry_run:
+        return without_dry_run(verdict)
+    job.say(f"dry run of {registered.name} {registered.version}")
+    found = dry_run_of(job.service, registered.name, registered.version)
+    return with_dry_run(verdict, found, job.spec.gate)
 
 
 def _fitter(job: Job, rows: Dataset) -> Fitter | None:
     """Past one machine, the cluster's workers."""
-    if len(rows) < job.spec.nightly.distribute_from_rows:
+    nightly = job.spec.nightly
+    if len(rows) < nightly.cluster.from_rows:
         return None
     from training.distributed import cluster_fitter  # imports Ray Train, which most runs never need
 
-    return cluster_fitter(job.spec.nightly.workers)
-
-
-def _champion(job: Job, name: str) -> Judge | None:
-    try:
-        found = registry.fetch(job.client, registry.Wanted(name, CHAMPION))
-    except (NotFound, AdBidError) as error:
-        log.warning("no_champion", model=name, reason=str(error))
-        return None
-    return found if found.model.contract_hash == job.contract.hash else None
-
-
-def _evidence(trained: Trained, rows: Dataset, champion: Judge | None) -> Evidence:
-    """Predictions on today's posteriors: the candidate's on all held out rows, and both models' on
-    those that neither was trained on."""
-    duel = None
-    if champion is not None:
-        common = rows.take(~np.isin(rows.row_keys, champion.trained))
-        if common.outcomes.sum() > 0:
-            duel = Duel(
-                _judged(trained, common, trained.fitted.serving),
-                _judged(trained, common, champion.model),
-            )
-    return Evidence(
-        candidate=_judged(trained, rows, trained.fitted.serving),
-        duel=duel,
-        groups={kind: rows.groups[kind] for kind in ("vertical", "device_type")},
-        importance=plots.column_importance(trained.fitted.serving),
-        dry_run=None,
-    )
-
-
-def _judged(trained: Trained, rows: Dataset, model: ServingModel) -> Judged:
-    rates = trained.judge.history.rates(rows)
-    predicted = model.predict(rows.batch(trained.contract, rates), rates.pair.astype(np.float32))
-    return Judged(rows.outcomes, predicted.astype(np.float64), rows.weights * rows.counts)
-
-
-def _with(evidence: Evidence, found: DryRun) -> Evidence:
-    return replace(evidence, dry_run=found)
-
-
-def _dry_run(service: dry_run.Service, name: str, version: str) -> DryRun:
-    try:
-        return dry_run.run(service, name, version)
-    except StoreUnavailable as error:
-        return DryRun(0, (error.detail,), 0.0)
+    return cluster_fitter(nightly.cluster, niceness=nightly.niceness)
 
 
 def _files(verdict: Verdict) -> dict[str, str]:
@@ -294,9 +244,8 @@ def _write_verdict(job: Job, registered: registry.Registered, verdict: Verdict) 
     client.set_tag(registered.run_id, "gate", verdict.word)
 
 
-def _promote(job: Job, registered: registry.Registered, champion: Judge | None) -> bool:
-    before = "none" if champion is None else champion.model.version
-    reason = f"nightly retraining passed the gate (before: {before})"
+def _promote(job: Job, registered: registry.Registered, champion: Champion) -> None:
+    reason = f"nightly retraining passed the gate (before: {champion.version or 'none'})"
     author = Author("nightly retraining", reason)
 
     async def move() -> None:
@@ -304,7 +253,6 @@ def _promote(job: Job, registered: registry.Registered, champion: Judge | None) 
             await promotions.promote(registered.name, registered.version, author)
 
     asyncio.run(move())
-    return True
 
 
 def _outcome(results: list[Result]) -> dict[str, object]:

@@ -116,13 +116,14 @@ def register(
 
 
 def champion_of(client: mlflow.MlflowClient, name: str) -> str | None:
-    """The champion's version, None where there is none."""
-    try:
-        return str(client.get_model_version_by_alias(name, CHAMPION).version)
-    except MlflowException as error:
-        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-            return None
-        raise
+    """The champion's version, None where there is none. Raises `StoreUnavailable`."""
+    with _reachable():
+        try:
+            return str(client.get_model_version_by_alias(name, CHAMPION).version)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
 
 
 def fetch(client: mlflow.MlflowClient, wanted: Wanted) -> Judge:

@@ -95,7 +95,8 @@ class GateSpec(_Value):
     """What a model must be to be promoted. Ratios are predicted over actual outcomes, (low, high).
 
     A bound is missed when the whole bootstrap interval lies beyond it, or the value itself does
-    and there are enough outcomes (`sure_outcomes`) to take it at its word.
+    and there are enough outcomes (`sure_outcomes`) to take it at its word. Without a service to
+    `dry_run` on the gate fails.
     """
 
     least_rows: int = Field(default=1_000, ge=1)
@@ -106,10 +107,28 @@ class GateSpec(_Value):
     sure_outcomes: int = Field(default=2_000, ge=1)
     largest_importance: float = Field(default=0.6, gt=0, le=1)
     largest_reordering: float = Field(default=0.5, ge=0, le=1)
+    dry_run: bool = True
+
+
+class ClusterSpec(_Value):
+    """The fit over Ray Train's workers.
+
+    `storage` is a folder or `s3://`-like address that all nodes reach, where the workers hand over
+    the model; None: a folder of this machine, which does for a cluster of one node.
+    """
+
+    from_rows: int = Field(default=2_000_000, ge=1)
+    workers: int = Field(default=2, ge=1)
+    cpus_per_worker: float = Field(default=0.25, gt=0)
+    storage: str | None = None
+    timeout_s: float = Field(default=7_200.0, gt=0)
 
 
 class NightlySpec(_Value):
-    """The nightly job: which rows, what is judged on, when an outcome is final."""
+    """The nightly job: which rows, what is judged on, when an outcome is final.
+
+    A night that failed is tried again, `attempts` times in all.
+    """
 
     at_utc: str = Field(default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     window_days: int = Field(default=30, ge=1)
@@ -117,8 +136,8 @@ class NightlySpec(_Value):
     clicks_mature_s: float = Field(default=3_600.0, ge=0)
     conversions_mature_s: float = Field(default=259_200.0, ge=0)
     include_simulated: bool = True
-    distribute_from_rows: int = Field(default=2_000_000, ge=1)
-    workers: int = Field(default=2, ge=1)
+    attempts: int = Field(default=2, ge=1, le=9)
+    cluster: ClusterSpec = ClusterSpec()
     niceness: int = Field(default=15, ge=0, le=19)
 
 

@@ -1,0 +1,223 @@
+"""The nightly loop on a real PostgreSQL and a real MLflow: what passes serves, what fails does not.
+
+Ray's Jobs API is the one part that is played: by a job list that a test may kill jobs of.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+
+from bidding.errors import Conflict, StoreUnavailable
+from cli import scheduler
+from stores import training_jobs
+from stores.feature_contract import load_contract
+from stores.importing.import_ipinyou import IpinyouOptions, import_ipinyou
+from stores.model_registry import CTR_MODEL
+from stores.settings import Settings
+from stores.training_jobs import night_id
+from stores.training_runs import RunBook
+from tests.ipinyou_log import write_log
+from tests.mlflow_server import add_version, mlflow_server
+from training import nightly, registry
+from training.spec import TrainingSpec, load_spec
+
+pytestmark = pytest.mark.timeout(280)
+NIGHT = date(2026, 11, 24)
+
+
+def spec_of(**gate: object) -> TrainingSpec:
+    spec = load_spec()
+    booster = spec.booster.model_copy(update={"n_estimators": 20, "learning_rate": 0.1})
+    loose = {"dry_run": False, "largest_importance": 1.0} | gate
+    changes = {"booster": booster, "gate": spec.gate.model_copy(update=loose)}
+    return spec.model_copy(update=changes)
+
+
+@pytest.fixture(scope="module")
+def job(empty_postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[nightly.Job]:
+    folder = tmp_path_factory.mktemp("nightly")
+    log = write_log(folder / "log.csv.gz", 8_000)
+    today = datetime.now(UTC).date()
+    last_week = IpinyouOptions(week_of=today - timedelta(days=7 + today.weekday()))
+    import_ipinyou(empty_postgres_url, log, last_week, lambda _: None)
+    with mlflow_server(folder) as uri:
+        yield nightly.Job(
+            settings=Settings(DATABASE_URL=empty_postgres_url, MLFLOW_TRACKING_URI=uri),
+            spec=spec_of(),
+            contract=load_contract(),
+            client=registry.connect(uri),
+            now=datetime.now(UTC),
+            say=lambda _: None,
+            service=None,
+        )
+
+
+def priors(job: nightly.Job) -> int:
+    with psycopg.connect(job.database_url) as connection:
+        row = connection.execute("SELECT count(*) FROM vertical_prior").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def tags(job: nightly.Job, version: str) -> dict[str, str]:
+    return dict(job.client.get_model_version(CTR_MODEL, version).tags)
+
+
+def test_nights_in_turn(job: nightly.Job) -> None:
+    """Failed without a service; promoted; then judged against that champion; then a champion
+    that nobody can read, and a registry that is away."""
+    unserved = replace(job, spec=spec_of(dry_run=True))
+    (first,) = nightly.retrain(unserved)
+    assert first.verdict.reasons == [
+        "dry run in the live graph: no service to dry-run on: set ADBID_URL and ADBID_KEY"
+    ]
+    assert tags(job, first.version)["gate"] == "failed"
+    assert "no service" in tags(job, first.version)["gate_reasons"]
+    assert registry.champion_of(job.client, CTR_MODEL) is None
+    assert priors(job) == 0
+
+    (second,) = nightly.retrain(job)
+    assert second.verdict.passed, second.verdict.reasons
+    assert registry.champion_of(job.client, CTR_MODEL) == second.version
+    assert tags(job, second.version)["gate"] == "passed"
+    assert second.champion_ne is None
+    assert priors(job) > 0
+
+    strict = replace(job, spec=spec_of(largest_importance=0.01))
+    (third,) = nightly.retrain(strict)
+    assert [reason.split(":")[0] for reason in third.verdict.reasons] == ["no column rules"]
+    assert third.champion_ne == pytest.approx(third.ne)  # the same rows gave the same model
+    assert registry.champion_of(job.client, CTR_MODEL) == second.version
+
+    unreadable = add_version(job.client, CTR_MODEL, None)
+    job.client.set_registered_model_alias(CTR_MODEL, "champion", unreadable)
+    (fourth,) = nightly.retrain(job)
+    assert [reason.split(":")[0] for reason in fourth.verdict.reasons] == [
+        "not worse than the champion"
+    ]
+    assert registry.champion_of(job.client, CTR_MODEL) == unreadable
+
+
+def test_a_registry_that_is_away_is_not_one_without_a_champion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from training.trial import find_champion
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    before = registry.mlflow.get_tracking_uri()
+    client = registry.connect("http://127.0.0.1:9")
+    try:
+        with pytest.raises(StoreUnavailable):
+            find_champion(client, CTR_MODEL, load_contract())
+    finally:
+        registry.connect(before)
+
+
+@dataclass
+class RayJobs:
+    """Ray's list of jobs."""
+
+    jobs: dict[str, str] = field(default_factory=dict)
+    down: bool = False
+
+    def submit_job(self, *, submission_id: str, **_: Any) -> str:
+        if self.down:
+            raise RuntimeError("Request failed with status code 503: head is away.")
+        self.jobs[submission_id] = "PENDING"
+        return submission_id
+
+    def get_job_status(self, job_id: str) -> Any:
+        if job_id not in self.jobs:
+            raise RuntimeError(f"Request failed with status code 404: no job {job_id}.")
+        return SimpleNamespace(value=self.jobs[job_id])
+
+    def get_job_logs(self, job_id: str) -> str:
+        return "the last words"
+
+
+@pytest.fixture
+def ray_jobs(monkeypatch: pytest.MonkeyPatch, empty_postgres_url: str) -> RayJobs:
+    found = RayJobs()
+    monkeypatch.setenv("DATABASE_URL", empty_postgres_url)
+    monkeypatch.setenv("ADBID_RAY_DASHBOARD_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(training_jobs, "client_of", lambda settings: found)
+    monkeypatch.setattr(scheduler, "due_night", lambda *_: NIGHT)
+    with psycopg.connect(empty_postgres_url) as connection:
+        connection.execute("TRUNCATE training_run")
+    return found
+
+
+@pytest.fixture
+def book(empty_postgres_url: str) -> RunBook:
+    return RunBook(empty_postgres_url)
+
+
+@pytest.fixture
+def settings(empty_postgres_url: str) -> Settings:
+    return Settings(DATABASE_URL=empty_postgres_url, ray_dashboard_url="http://127.0.0.1:9")
+
+
+def tick() -> None:
+    scheduler.submit_due(datetime.now(UTC).time(), datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_a_night_is_submitted_once(ray_jobs: RayJobs, book: RunBook, settings: Settings) -> None:
+    tick()
+    tick()
+    assert list(ray_jobs.jobs) == [night_id(NIGHT)]
+    book.write(night_id(NIGHT), status="SUCCEEDED")
+    tick()
+    with pytest.raises(Conflict, match="trained on once"):
+        training_jobs.submit(settings, night=NIGHT, attempts=9)
+    assert list(ray_jobs.jobs) == [night_id(NIGHT)]
+
+
+def test_a_killed_run_is_closed_and_its_night_tried_once_more(
+    ray_jobs: RayJobs, book: RunBook
+) -> None:
+    tick()
+    book.write(night_id(NIGHT), status="RUNNING", started_at=datetime.now(UTC))
+    ray_jobs.jobs[night_id(NIGHT)] = "FAILED"  # kill -9: it wrote nothing
+    tick()
+    assert book.read(night_id(NIGHT))["status"] == "FAILED"
+    assert "the last words" in book.read(night_id(NIGHT))["error"]
+    assert list(ray_jobs.jobs) == [night_id(NIGHT), f"{night_id(NIGHT)}-2"]
+    ray_jobs.jobs[f"{night_id(NIGHT)}-2"] = "FAILED"
+    tick()
+    tick()
+    assert len(ray_jobs.jobs) == load_spec().nightly.attempts == 2
+
+
+def test_a_night_entered_but_never_sent_is_not_lost(ray_jobs: RayJobs, book: RunBook) -> None:
+    book.enter_night(NIGHT, night_id(NIGHT), 2)
+    tick()
+    assert not ray_jobs.jobs  # it may be on its way
+    book.write(night_id(NIGHT), submitted_at=datetime(2026, 11, 24, 2, tzinfo=UTC))
+    tick()
+    assert list(ray_jobs.jobs) == [f"{night_id(NIGHT)}-2"]
+
+
+def test_a_night_that_ray_refuses_stays_due(ray_jobs: RayJobs, settings: Settings) -> None:
+    ray_jobs.down = True
+    with pytest.raises(StoreUnavailable, match="Ray took no job"):
+        training_jobs.submit(settings, night=NIGHT, attempts=2)
+    ray_jobs.down = False
+    tick()
+    assert list(ray_jobs.jobs) == [night_id(NIGHT)]
+
+
+def test_runs_by_hand_wait_for_each_other(
+    ray_jobs: RayJobs, book: RunBook, settings: Settings
+) -> None:
+    run = training_jobs.submit(settings).submission_id
+    with pytest.raises(Conflict, match="one run at a time"):
+        training_jobs.submit(settings)
+    assert list(ray_jobs.jobs) == [run]
+    ray_jobs.jobs[run] = "STOPPED"
+    training_jobs.submit(settings, night=NIGHT)
+    assert book.read(run)["status"] == "FAILED"

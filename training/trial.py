@@ -1,0 +1,85 @@
+"""A candidate's trial: evidence against the champion, and the dry run in the live graph."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from mlflow import MlflowClient
+
+from bidding.contract import FeatureContract
+from bidding.errors import ModelRefused, NotFound, StoreUnavailable
+from stores.model_files import ServingModel
+from stores.model_registry import CHAMPION
+from training import dry_run, plots, registry
+from training.dataset import Dataset
+from training.gate import NO_SERVICE, DryRun, Duel, Evidence, NoDuel
+from training.judge import Judge
+from training.metrics import Judged
+from training.pipeline import Trained
+
+NO_CHAMPION = NoDuel("there is no champion to compare with", holds=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Champion:
+    """The version that the alias points at (None: nowhere), and what it is judged with: its
+    `Judge`, or why it can't be compared."""
+
+    version: str | None
+    judge: Judge | NoDuel
+
+
+def find_champion(client: MlflowClient, name: str, contract: FeatureContract) -> Champion:
+    """Raises `StoreUnavailable` where MLflow does not tell.
+
+    A champion that is there but can't be read fails the gate: a person must look at it. One of
+    another feature contract does not, as no replica serves it.
+    """
+    version = registry.champion_of(client, name)
+    if version is None:
+        return Champion(None, NO_CHAMPION)
+    try:
+        found = registry.fetch(client, registry.Wanted(name, CHAMPION, version))
+    except (NotFound, ModelRefused) as error:
+        return Champion(version, NoDuel(f"{name} {version} can't be read: {error.detail}", False))
+    if found.model.contract_hash != contract.hash:
+        reason = f"champion {version} was trained for another feature contract, so none serves"
+        return Champion(version, NoDuel(reason, holds=True))
+    return Champion(version, found)
+
+
+def evidence_of(trained: Trained, rows: Dataset, champion: Champion) -> Evidence:
+    """Predictions on today's posteriors: the candidate's on all held out rows, and both models' on
+    those that neither was trained on."""
+    return Evidence(
+        candidate=_judged(trained, rows, trained.fitted.serving),
+        duel=_duel(trained, rows, champion.judge),
+        groups={kind: rows.groups[kind] for kind in ("vertical", "device_type")},
+        importance=plots.column_importance(trained.fitted.serving),
+    )
+
+
+def _duel(trained: Trained, rows: Dataset, champion: Judge | NoDuel) -> Duel | NoDuel:
+    if isinstance(champion, NoDuel):
+        return champion
+    common = rows.take(~np.isin(rows.row_keys, champion.trained))
+    if not common.outcomes.sum() > 0:
+        return NoDuel("the champion was trained on nearly all of these rows", holds=True)
+    return Duel(
+        _judged(trained, common, trained.fitted.serving), _judged(trained, common, champion.model)
+    )
+
+
+def _judged(trained: Trained, rows: Dataset, model: ServingModel) -> Judged:
+    rates = trained.judge.history.rates(rows)
+    predicted = model.predict(rows.batch(trained.contract, rates), rates.pair.astype(np.float32))
+    return Judged(rows.outcomes, predicted.astype(np.float64), rows.weights * rows.counts)
+
+
+def dry_run_of(service: dry_run.Service | None, name: str, version: str) -> DryRun:
+    """What the live graph makes of a version; a service that is not there is an error of it."""
+    if service is None:
+        return NO_SERVICE
+    try:
+        return dry_run.run(service, name, version)
+    except StoreUnavailable as error:
+        return DryRun(0, (error.detail,), 0.0)
