@@ -1,12 +1,13 @@
 """`adbid models`: versions, moving the champion, its history, champion against challenger.
 
 Through MLflow and PostgreSQL, so that it works with the service down; replicas follow by
-themselves.
+themselves. Only how far challengers disagree is asked of the service.
 """
 
 import asyncio
 import getpass
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bidding.errors import Conflict
+from bidding.errors import AdBidError, Conflict
 from bidding.watch import LiveSums, ratio_interval
+from cli.live_models import fetch_disagreement, find_key, service_url
 from stores.audit import Author
 from stores.live_quality import LiveQuality, Span
 from stores.model_changes import ModelChange
@@ -122,15 +124,23 @@ def history(
 def compare(
     name: Name = CTR_MODEL,
     days: Annotated[int | None, typer.Option(min=1, help="How far to look back.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The service [this installation's].", envvar="ADBID_URL")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="A key with scope view [the admin key].", envvar="ADBID_KEY"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Champion against challenger, on the same served impressions."""
+    """Champion against challenger: calibration on the same served impressions, disagreement."""
 
     async def ask() -> dict[str, Any]:
         async with open_promotions(load_settings()) as (promotions, quality):
             return await _compare(promotions, quality, name, days)
 
     found = asyncio.run(ask())
+    found |= _disagreement(found, url, key)
     if as_json:
         _print_json(found)
         return
@@ -149,6 +159,34 @@ def compare(
         )
     _console().print(table)
     typer.echo(f"{found['bundles']} bundles were scored by both in the last {found['days']} days")
+    typer.echo(_said(found))
+
+
+def _disagreement(found: dict[str, Any], url: str | None, key: str | None) -> dict[str, Any]:
+    """How far both differ on live bundles, or why that can't be told: the rest is known without."""
+    settings = load_settings()
+    versions = found[CHAMPION]["version"], found[CHALLENGER]["version"]
+    try:
+        told = fetch_disagreement(
+            url or service_url(settings), find_key(key, settings), found["name"], *versions
+        )
+    except AdBidError as error:
+        return {"disagreement": None, "disagreement_unknown": error.detail}
+    return {"disagreement": told, "disagreement_unknown": None}
+
+
+def _said(found: dict[str, Any]) -> str:
+    told = found["disagreement"]
+    if found["disagreement_unknown"] is not None:
+        return f"disagreement is not known: {found['disagreement_unknown']}"
+    if told is None:
+        return "no replica that runs now has scored a bundle by both"
+    mean, largest = (math.expm1(told[f"{which}_log_ratio"]) for which in ("mean", "largest"))
+    return (
+        f"disagreement on {told['bids']} bids in {told['bundles']} bundles of the replicas that "
+        f"run now: rates differ by {mean:.1%} on average (geometric) and {largest:.1%} at most; "
+        f"another bid has the highest rate in {told['top_changed']} bundles"
+    )
 
 
 async def _compare(

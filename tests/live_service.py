@@ -1,10 +1,11 @@
 """The whole HTTP side on a real port, over real stores, with no model and no Ray."""
 
-import asyncio
 import contextlib
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -19,16 +20,15 @@ from deployments.challenger import Said
 from deployments.door import Door
 from deployments.estimates import Estimator
 from deployments.learning import open_learning
+from deployments.model_view import Reports
 from deployments.models import open_models
 from deployments.ops import open_ops
-from deployments.rules_view import RulesFeed
+from deployments.reading import Reading
 from deployments.scorer import NO_PREDICTION, Prediction, Scorer
-from deployments.slot_source import SlotSource
-from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
+from stores.auction_settings import load_auction_rules
 from stores.settings import Settings
 from tests.servers import free_port
 
-DEADLINE_S = 2.0
 START_TIMEOUT_S = 20.0
 NO_MLFLOW = "http://127.0.0.1:9"
 
@@ -36,18 +36,26 @@ NO_MLFLOW = "http://127.0.0.1:9"
 class LiveService:
     """One ingress without its cluster: the features deployment's part is done in process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, reports: Reports) -> None:
         self._ops = open_ops(settings)
-        self._models = open_models(settings, _no_replicas, _no_challengers)
-        self._rules = RulesFeed(self._fetch_rules)
-        self._slots = SlotSource(self._fetch_slots)
-        self._learning = open_learning(settings, self._rules, self._slots)
+        self._models = open_models(settings, reports, _no_challengers)
+        self._reading = Reading(
+            self._ops.features,
+            self._ops.features.fetch_rules,
+            self._ops.features.fetch_slots,
+            kept=settings.last_known,
+            auction=load_auction_rules(),
+            heard=self._ops.heard,
+        )
+        rules, slots = self._reading.rules, self._reading.slots
+        self._learning = open_learning(settings, rules, slots)
         self._scorer = Scorer(
-            self._rules,
-            self._slots,
+            rules,
+            slots,
             self._predict,
             self._explain,
             Estimator.from_configs(),
+            away=self._reading.away,
             record=self._learning.log.record,
         )
 
@@ -60,31 +68,13 @@ class LiveService:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        await self._rules.refresh()
-        following = [
-            asyncio.create_task(self._rules.follow()),
-            asyncio.create_task(self._follow_changes()),
-        ]
+        await self._reading.start()
         self._learning.start()
         yield
-        for task in following:
-            task.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
+        await self._reading.aclose()
         await self._learning.aclose()
         await self._models.aclose()
         await self._ops.aclose()
-
-    async def _follow_changes(self) -> None:
-        async for change in self._ops.features.watch_changes():
-            self._rules.changed()
-            self._ops.heard(change)
-            self._slots.all_changed()
-
-    async def _fetch_rules(self) -> RulesFetched:
-        return await self._ops.features.fetch_rules(DEADLINE_S)
-
-    async def _fetch_slots(self, keys: list[SlotKey], deadline: float) -> SlotsFetched:
-        return await self._ops.features.fetch_slots(keys, deadline)
 
     async def _predict(self, batch: ScoreBatch) -> Prediction:
         return NO_PREDICTION
@@ -105,11 +95,30 @@ async def _no_challengers(batch: ScoreBatch, champion: Said) -> Said | None:
 
 
 @contextmanager
-def live_service(postgres_url: str, redis_url: str, mlflow: str = NO_MLFLOW) -> Iterator[str]:
-    """The URL of a running service."""
+def live_service(
+    postgres_url: str,
+    redis_url: str,
+    mlflow: str = NO_MLFLOW,
+    reports: Reports = _no_replicas,
+    home: Path | None = None,
+) -> Iterator[str]:
+    """The URL of a running service; `reports` is what its scoring replicas say of themselves,
+    `home`, where it is given, outlives it."""
+    with tempfile.TemporaryDirectory(prefix="adbid-") as folder:
+        settings = Settings(
+            home=home or Path(folder),
+            DATABASE_URL=postgres_url,
+            REDIS_URL=redis_url,
+            MLFLOW_TRACKING_URI=mlflow,
+        )
+        with _running(settings, reports) as url:
+            yield url
+
+
+@contextmanager
+def _running(settings: Settings, reports: Reports) -> Iterator[str]:
     port = free_port()
-    settings = Settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url, MLFLOW_TRACKING_URI=mlflow)
-    door = LiveService(settings).door()
+    door = LiveService(settings, reports).door()
     config = uvicorn.Config(door, host="127.0.0.1", port=port, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
