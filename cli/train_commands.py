@@ -148,7 +148,7 @@ def fit_priors(as_json: Json = False) -> None:
 
     url = _database_url()
     fits = fit_history(read_pairs(url))
-    write_priors(url, fits)
+    write_priors(url, fits, actor="adbid priors fit")
     if as_json:
         plain = [{"vertical": v, "rate": r} | asdict(fit) for (v, r), fit in fits.items()]
         typer.echo(json.dumps(plain))

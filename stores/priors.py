@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
 
 from bidding.priors import PriorFit
 from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING
@@ -26,6 +28,13 @@ _UPSERT = """
 """
 
 
+_KEPT = "SELECT vertical, rate, prior_clicks, prior_imps FROM vertical_prior ORDER BY 1, 2"
+_AUDIT = """
+    INSERT INTO audit_log (actor, entity, entity_id, action, before, after)
+    VALUES (%s, 'vertical_prior', 'all', 'fitted', %s, %s)
+"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PairHistory:
     """Slot x brand pairs: `verticals` of n pairs, and their counts float64[3, n] (impressions,
@@ -43,12 +52,27 @@ def read_pairs(database_url: str) -> PairHistory:
     return PairHistory([row[0] for row in rows], counts)
 
 
-def write_priors(database_url: str, fits: Mapping[tuple[str, Rate], PriorFit]) -> None:
-    """Keep the priors; serving follows within a second."""
+def write_priors(
+    database_url: str, fits: Mapping[tuple[str, Rate], PriorFit], actor: str = "training"
+) -> None:
+    """Keep the priors, with one entry in the audit log; serving follows within a second."""
+    if not fits:
+        return
     rows = [
         (vertical, rate, *astuple(fit.prior), fit.mean, fit.low, fit.high, fit.pairs)
         for (vertical, rate), fit in fits.items()
     ]
     with psycopg.connect(plain_url(database_url)) as connection:
+        before = _summary(connection.execute(_KEPT).fetchall())
         connection.cursor().executemany(_UPSERT, rows)
+        after = _summary(connection.execute(_KEPT).fetchall())
+        connection.execute(_AUDIT, (actor, Jsonb(before) if before else None, Jsonb(after)))
         connection.execute(ANNOUNCE_PSYCOPG, (EVERYTHING, 0))
+
+
+def _summary(rows: Sequence[tuple[Any, ...]]) -> dict[str, dict[str, float]]:
+    """By "rate of vertical", as the audit log shows it."""
+    return {
+        f"{rate} of {vertical or 'all'}": {"prior_clicks": clicks, "prior_imps": impressions}
+        for vertical, rate, clicks, impressions in rows
+    }

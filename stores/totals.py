@@ -7,7 +7,10 @@ again. The half-life is the database's own (`engine_state`), so that every write
 `slot_hour` and `brand_hour` are plain sums by hour and device.
 """
 
-from psycopg import Connection
+from psycopg import Connection, connect
+
+from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING
+from stores.database_url import plain_url
 
 SECONDS_PER_DAY = 86_400.0
 # power(0.5, 1075) underflows and PostgreSQL raises on that; what is this old weighs nothing
@@ -27,17 +30,28 @@ def weight(newer: str, older: str) -> str:
 def merge_statement(deltas: str) -> str:
     """SQL that adds a table of changes, one row a cell, to `performance`.
 
-    A merge, since INSERT ... ON CONFLICT checks the change by itself, and a click alone, without
-    the impression that is there already, is no valid row.
+    Each cell that changes is stored with the click prior in force: its slot's vertical's, else
+    the one over all, else (3, 97). A merge, since INSERT ... ON CONFLICT checks the change by
+    itself, and a click alone, without the impression that is there already, is no valid row.
     """
     names = (*_COUNTS, "revenue")
     cell = ("slot_id", "brand_id", "device_type", "creative_type", "hour_at")
+    priors = ("prior_clicks", "prior_imps")
     return f"""
-        MERGE INTO performance p USING (SELECT * FROM {deltas} ORDER BY {", ".join(cell)}) d
+        MERGE INTO performance p USING (
+            SELECT d.*, coalesce(own.prior_clicks, overall.prior_clicks, 3) AS prior_clicks,
+                coalesce(own.prior_imps, overall.prior_imps, 100) AS prior_imps
+            FROM {deltas} d
+            LEFT JOIN slot s ON s.id = d.slot_id
+            LEFT JOIN vertical_prior own ON own.vertical = s.vertical AND own.rate = 'ctr'
+            LEFT JOIN vertical_prior overall ON overall.vertical = '' AND overall.rate = 'ctr'
+            ORDER BY {", ".join(f"d.{key}" for key in cell)}
+        ) d
         ON {" AND ".join(f"p.{key} = d.{key}" for key in cell)}
-        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = p.{name} + d.{name}" for name in names)}
-        WHEN NOT MATCHED THEN INSERT ({", ".join(cell + names)})
-            VALUES ({", ".join(f"d.{name}" for name in cell + names)})
+        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = p.{name} + d.{name}" for name in names)},
+            {", ".join(f"{name} = d.{name}" for name in priors)}
+        WHEN NOT MATCHED THEN INSERT ({", ".join((*cell, *names, *priors))})
+            VALUES ({", ".join(f"d.{name}" for name in (*cell, *names, *priors))})
     """  # noqa: S608 (names from this module, never from a request)
 
 
@@ -76,7 +90,14 @@ def set_half_life(connection: Connection, half_life_days: float) -> bool:
     if changed.rowcount == 0:
         return False
     rebuild_totals(connection)
+    connection.execute(ANNOUNCE_PSYCOPG, (EVERYTHING, 0))
     return True
+
+
+def apply_half_life(database_url: str, half_life_days: float) -> bool:
+    """`set_half_life` in a transaction of its own, unseen by readers until it is whole."""
+    with connect(plain_url(database_url)) as connection:
+        return set_half_life(connection, half_life_days)
 
 
 def _fold(deltas: str, totals: str, keys: tuple[str, ...]) -> str:

@@ -1,16 +1,19 @@
-"""The process behind `schema`: migrations, partitions of the coming days, seeds."""
+"""The process behind `schema`: migrations, partitions of the coming days, half-life, seeds."""
 
 import os
 
+from stores.estimation_settings import load_estimation
 from stores.migrating import migrate
 from stores.partitions import ensure_partitions
 from stores.seed import seed
+from stores.totals import apply_half_life
 
 
 def prepare(database_url: str) -> None:
     """Bring the tables up to date and fill in what an empty system needs. Safe to repeat."""
     migrate(database_url)
     ensure_partitions(database_url)
+    apply_half_life(database_url, load_estimation().half_life_days)
     seed(database_url)
 
 

@@ -18,6 +18,10 @@ from stores.importing.rows import Reject
 
 _LOCK = 6_071_723_116
 _BLOCK = 1 << 20
+_AUDIT = """
+    INSERT INTO audit_log (actor, entity, entity_id, action, after)
+    VALUES ('adbid import', 'import', %s, 'imported', %s)
+"""
 
 
 @dataclass(slots=True)
@@ -77,11 +81,19 @@ def open_source(
 
 
 def close_source(connection: psycopg.Connection, source_id: int, report: Report) -> None:
-    """Write down what the import did."""
+    """Write down what the import did, here and in the audit log."""
     connection.execute(
         "UPDATE import_source SET rows = %s, accepted = %s, rejected = %s WHERE id = %s",
         (report.rows, report.accepted, Jsonb(dict(report.rejected)), source_id),
     )
+    summary = {
+        "file": Path(report.path).name,
+        "rows": report.rows,
+        "accepted": report.accepted,
+        "rejected": dict(report.rejected),
+        "performance_rows": report.performance_rows,
+    }
+    connection.execute(_AUDIT, (str(source_id), Jsonb(summary)))
 
 
 class RejectFile:

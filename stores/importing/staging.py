@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING
-from stores.totals import fold_statements
+from stores.totals import fold_statements, merge_statement
 
 STRATEGY_OF_NEW_BRANDS = "Balanced"
 _PARTNERS = """
@@ -34,17 +34,6 @@ DELTA = """
     CREATE TEMP TABLE delta (slot_id bigint, brand_id bigint, device_type text,
         creative_type text, hour_at timestamptz, impressions bigint, clicks bigint,
         conversions bigint, revenue numeric) ON COMMIT DROP
-"""
-_PERFORMANCE = """
-    INSERT INTO performance AS p (slot_id, brand_id, device_type, creative_type, hour_at,
-        impressions, clicks, conversions, revenue)
-    SELECT slot_id, brand_id, device_type, creative_type, hour_at, impressions, clicks,
-        conversions, revenue
-    FROM delta
-    ORDER BY slot_id, brand_id, device_type, creative_type, hour_at
-    ON CONFLICT (slot_id, brand_id, device_type, creative_type, hour_at) DO UPDATE SET
-        impressions = p.impressions + excluded.impressions, clicks = p.clicks + excluded.clicks,
-        conversions = p.conversions + excluded.conversions, revenue = p.revenue + excluded.revenue
 """
 
 
@@ -77,7 +66,7 @@ def merge_partners_and_brands(connection: psycopg.Connection) -> None:
 def merge_performance(connection: psycopg.Connection) -> int:
     """Add `delta` to `performance` and the totals, and announce it; answers how many rows."""
     connection.execute("ANALYZE delta")
-    done = connection.execute(_PERFORMANCE)
+    done = connection.execute(merge_statement("delta"))
     for statement in fold_statements("delta"):
         connection.execute(statement)
     connection.execute(ANNOUNCE_PSYCOPG, (EVERYTHING, 0))

@@ -8,12 +8,18 @@ import psycopg
 import pytest
 
 from bidding.errors import InvalidRequest
+from bidding.posterior import Prior
+from bidding.priors import PriorFit
+from cli.embedded import prepare_database
+from stores.estimation_settings import EstimationSettings, load_estimation
 from stores.importing.import_ipinyou import IpinyouOptions, import_ipinyou
 from stores.importing.import_performance import PerformanceOptions, import_performance
 from stores.importing.mapping import Mapping, load_mapping
 from stores.importing.rows import WrongHeader
 from stores.importing.source import Report
+from stores.priors import write_priors
 from stores.settings import PROJECT_ROOT
+from stores.totals import apply_half_life
 from tests.ipinyou_log import write_log
 
 WEEK = date(2026, 11, 16)
@@ -202,3 +208,92 @@ def test_a_mapping_with_a_misspelt_field_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest) as refused:
         load_mapping(path)
     assert "columns.slott" in {problem.path for problem in refused.value.problems}
+
+
+def test_performance_is_stored_with_the_click_prior_in_force(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "first.csv"
+    path.write_text(REPORT + "2026-11-01,prior-slot,prior-brand,1000,20,2,5\n")
+    import_report(empty_postgres_url, path)
+    with psycopg.connect(empty_postgres_url) as connection:
+        connection.execute("DELETE FROM vertical_prior")
+        connection.execute(
+            "INSERT INTO vertical_prior VALUES ('', 'ctr', 2, 400, 0.005, 0.004, 0.006, 9),"
+            " ('news', 'ctr', 1, 50, 0.02, 0.01, 0.03, 9), ('', 'cvr', 7, 8, 0.9, 0.8, 0.95, 9)"
+        )
+        connection.execute("UPDATE slot SET vertical = 'news' WHERE external_key = 'prior-slot'")
+    again = tmp_path / "again.csv"
+    again.write_text(
+        REPORT
+        + "2026-11-01,prior-slot,prior-brand,10,0,0,0\n"
+        + "2026-11-01,prior-other,prior-brand,10,0,0,0\n"
+    )
+    assert prior_of(empty_postgres_url, "prior-slot") == (3, 100)
+    import_report(empty_postgres_url, again)
+    assert prior_of(empty_postgres_url, "prior-slot") == (1, 50)
+    assert prior_of(empty_postgres_url, "prior-other") == (2, 400)
+
+
+def prior_of(url: str, slot: str) -> tuple[float, float]:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT prior_clicks, prior_imps FROM performance p JOIN slot s ON s.id = p.slot_id"
+            " WHERE s.external_key = %s",
+            (slot,),
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def test_the_audit_log_tells_of_imports_and_of_fitted_priors(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "audited.csv"
+    path.write_text(REPORT + "2026-11-01,a,b,1000,20,2,5\n2026-11-01,a,c,10,20,2,5\n")
+    import_report(empty_postgres_url, path)
+    import_report(empty_postgres_url, path)
+    fit = PriorFit(Prior(2, 400), 0.005, 0.004, 0.006, 9)
+    write_priors(empty_postgres_url, {("", "ctr"): fit}, actor="someone")
+    with psycopg.connect(empty_postgres_url) as connection:
+        rows = connection.execute(
+            "SELECT actor, entity, action, after FROM audit_log WHERE entity <> 'seed' ORDER BY id"
+        ).fetchall()
+    imports = [row for row in rows if row[1] == "import" and row[3]["file"] == "audited.csv"]
+    assert len(imports) == 1
+    assert imports[0][3] | {"rows": 2, "accepted": 1} == imports[0][3]
+    assert imports[0][3]["rejected"] == {"clicks > impressions": 1}
+    actor, entity, action, after = rows[-1]
+    assert (actor, entity, action) == ("someone", "vertical_prior", "fitted")
+    assert after["ctr of all"] == {"prior_clicks": 2, "prior_imps": 400}
+
+
+def test_starting_applies_the_configured_half_life_to_the_totals(
+    empty_postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "decay.csv"
+    path.write_text(REPORT + "2026-11-11,decay,decay,100,0,0,0\n2026-11-01,decay,decay,100,0,0,0\n")
+    import_report(empty_postgres_url, path)
+    ten_days = EstimationSettings(half_life_days=10)
+    monkeypatch.setattr(prepare_database, "load_estimation", lambda: ten_days)
+    prepare_database.prepare(empty_postgres_url)
+    with psycopg.connect(empty_postgres_url) as connection:
+        row = connection.execute(
+            "SELECT t.impressions, t.decayed_impressions / power(0.5, extract(epoch FROM"
+            " t.as_of - '2026-11-11 00:00Z')::float8 / 864000)"
+            " FROM pair_total t JOIN slot s ON s.id = t.slot_id WHERE s.external_key = 'decay'"
+        ).fetchone()
+    assert row == (200, pytest.approx(150.0))
+    assert apply_half_life(empty_postgres_url, 30.0)
+    assert not apply_half_life(empty_postgres_url, 30.0)
+
+
+def test_a_wrong_half_life_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "estimation.yaml"
+    path.write_text("half_life_days: 0\n")
+    with pytest.raises(InvalidRequest) as refused:
+        load_estimation(path)
+    assert [problem.path for problem in refused.value.problems] == ["half_life_days"]
+    path.write_text("half_life_days: 14\n")
+    assert load_estimation(path).half_life_days == 14
+    assert load_estimation().half_life_days == 30
