@@ -1,6 +1,6 @@
 // `pnpm generate` makes the API client's types from `openapi/openapi.json`.
 // `pnpm generate <url or file>` first takes the document from there: a running service's
-// `/openapi.json`, or the file that `adbid openapi` wrote.
+// `/openapi.json`, or a file of it.
 import { readFile, writeFile } from "node:fs/promises";
 import openapiTS, { astToString } from "openapi-typescript";
 

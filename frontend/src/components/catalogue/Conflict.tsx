@@ -1,8 +1,10 @@
 import { changesOf } from "@/lib/changes";
+import type { FieldSpec } from "@/lib/form";
 import { Button } from "../form/Button";
 import css from "./catalogue.module.css";
 
 interface Props {
+  specs: readonly FieldSpec[];
   /** The item as it was when editing began, and as it stands now. */
   base: object;
   current: object;
@@ -11,7 +13,7 @@ interface Props {
 }
 
 /** A 412 in words: what changed meanwhile, and the two ways on. */
-export function Conflict({ base, current, onKeepMine, onTakeTheirs }: Props) {
+export function Conflict({ specs, base, current, onKeepMine, onTakeTheirs }: Props) {
   const changes = changesOf(base as Record<string, unknown>, current as Record<string, unknown>);
   return (
     <div className={css.conflict} role="alert">
@@ -21,7 +23,7 @@ export function Conflict({ base, current, onKeepMine, onTakeTheirs }: Props) {
       <ul>
         {changes.map(({ field, before, after }) => (
           <li key={field}>
-            {field}: {before} is now {after}
+            {specs.find(({ path }) => path === field)?.label ?? field}: {before} is now {after}
           </li>
         ))}
       </ul>

@@ -61,6 +61,7 @@ export function Editor<Item extends Edited, Input>({ resource, specs, more, item
         <TextField label="Reason" hint="Kept in the history. Optional." value={edit.reason} onValue={edit.setReason} />
         {edit.conflict && (
           <Conflict
+            specs={all}
             base={edit.conflict.base}
             current={edit.conflict.current}
             onKeepMine={edit.conflict.keepMine}

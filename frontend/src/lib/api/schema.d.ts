@@ -415,15 +415,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/metrics": {
+    "/api/models": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Every metric of the service, for Prometheus */
-        get: operations["metrics"];
+        /** Versions, aliases, metrics, verdicts, replicas, history */
+        get: operations["get_models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -432,14 +432,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/models": {
+    "/api/models/{name}/versions/{version}/reliability": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_models"];
+        /** Predicted against actual rates, as training found them */
+        get: operations["get_reliability"];
         put?: never;
         post?: never;
         delete?: never;
@@ -457,7 +458,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_models_name_promote"];
+        /** Make a version the champion; all replicas serve it within seconds */
+        post: operations["promote_model"];
         delete?: never;
         options?: never;
         head?: never;
@@ -473,21 +475,23 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_models_name_rollback"];
+        /** Back to the champion before */
+        post: operations["roll_back_model"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/models/{name}/versions/{version}/reliability": {
+    "/metrics": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_models_name_versions_version_reliability"];
+        /** Every metric of the service, for Prometheus */
+        get: operations["metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -503,9 +507,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_training_runs"];
+        /** Training runs, newest first */
+        get: operations["list_runs_api_training_runs_get"];
         put?: never;
-        post: operations["post_api_training_runs"];
+        /** Retrain now */
+        post: operations["start_run_api_training_runs_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -519,9 +525,27 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_training_runs_submission_id"];
+        /** One training run, with the end of its output */
+        get: operations["show_run_api_training_runs__submission_id__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Score canned bundles with a candidate, in the live graph */
+        post: operations["dry_run_api_training_dry_run_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -718,6 +742,71 @@ export interface components {
             high: number;
         };
         /**
+         * Disagreement
+         * @description How the challenger's rates differ from the champion's on live bundles, all replicas' sum.
+         *
+         *     `mean_log_ratio` is the mean of |log(challenger / champion)| over bids; `top_changed` counts
+         *     bundles whose highest rate is another bid's; `dropped` those that came while one was scored.
+         */
+        Disagreement: {
+            /** Champion */
+            champion: string;
+            /** Challenger */
+            challenger: string;
+            /** Bundles */
+            bundles: number;
+            /** Bids */
+            bids: number;
+            /** Mean Log Ratio */
+            mean_log_ratio: number;
+            /** Largest Log Ratio */
+            largest_log_ratio: number;
+            /** Top Changed */
+            top_changed: number;
+            /** Dropped */
+            dropped: number;
+        };
+        /**
+         * DryRunBundle
+         * @description One canned bundle: values per impression by the champion and by the candidate, in the
+         *     bundle's order; `error` where it could not be scored.
+         */
+        DryRunBundle: {
+            /** Name */
+            name: string;
+            /** Before */
+            before: number[];
+            /** After */
+            after: number[];
+            /** Error */
+            error: string | null;
+        };
+        /**
+         * DryRunFound
+         * @description What a candidate did with each canned bundle.
+         */
+        DryRunFound: {
+            /** Model */
+            model: string;
+            /** Version */
+            version: string;
+            /** Bundles */
+            bundles: components["schemas"]["DryRunBundle"][];
+        };
+        /**
+         * DryRunIn
+         * @description A registered version.
+         */
+        DryRunIn: {
+            /**
+             * Model
+             * @enum {string}
+             */
+            model: "adbid-ctr" | "adbid-cvr";
+            /** Version */
+            version: string;
+        };
+        /**
          * Estimates
          * @description Both rates of one slot and brand.
          */
@@ -731,6 +820,19 @@ export interface components {
             cvr: components["schemas"]["CvrEstimate"];
         };
         /**
+         * Gate
+         * @description What the gate said of a version: `none` where it was not asked.
+         */
+        Gate: {
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "passed" | "failed" | "none";
+            /** Reasons */
+            reasons: string[];
+        };
+        /**
          * Health
          * @description 200 as long as requests are answered, degraded or not.
          */
@@ -740,6 +842,102 @@ export interface components {
              * @default ok
              */
             status?: string;
+        };
+        /**
+         * Live
+         * @description How both do in service. The challenger's outcomes are those of bundles scored by both.
+         */
+        Live: {
+            champion: components["schemas"]["LiveSide"] | null;
+            challenger: components["schemas"]["LiveSide"] | null;
+            disagreement?: components["schemas"]["Disagreement"] | null;
+        };
+        /**
+         * LiveSide
+         * @description Predicted over actual outcomes of served impressions; null before the first outcome.
+         */
+        LiveSide: {
+            /** Predicted Actual */
+            predicted_actual: number | null;
+            /** Bundles */
+            bundles: number;
+        };
+        /**
+         * Model
+         * @description One model: what is registered, what serves, what was.
+         */
+        Model: {
+            /** Name */
+            name: string;
+            /** Versions */
+            versions: components["schemas"]["ModelVersion"][];
+            /** Replicas */
+            replicas: components["schemas"]["Replica"][];
+            /** History */
+            history: components["schemas"]["ModelChange"][];
+            live: components["schemas"]["Live"];
+        };
+        /**
+         * ModelChange
+         * @description A move of an alias.
+         */
+        ModelChange: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor: string;
+            /** Alias */
+            alias: string;
+            /** From Version */
+            from_version: string | null;
+            /** To Version */
+            to_version: string | null;
+            /** Reason */
+            reason: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "promote" | "rollback" | "automatic_rollback";
+        };
+        /**
+         * ModelVersion
+         * @description One registered version; `metrics` are its training run's.
+         */
+        ModelVersion: {
+            /** Version */
+            version: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Aliases */
+            aliases: string[];
+            /** Metrics */
+            metrics: {
+                [key: string]: number;
+            };
+            gate: components["schemas"]["Gate"];
+            /** Tags */
+            tags: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * Models
+         * @description Both models.
+         *
+         *     Without `registry_reachable`, MLflow does not answer: versions and outcomes are left out.
+         */
+        Models: {
+            /** Models */
+            models: components["schemas"]["Model"][];
+            /** Registry Reachable */
+            registry_reachable: boolean;
         };
         /**
          * Partner
@@ -819,6 +1017,21 @@ export interface components {
             offset: number;
         };
         /**
+         * PromoteIn
+         * @description Which version is to serve, and why; `force` takes one that the gate failed.
+         */
+        PromoteIn: {
+            /** Version */
+            version: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Force
+             * @default false
+             */
+            force?: boolean;
+        };
+        /**
          * Readiness
          * @description `ready` stays true while bundles are answered; `degraded` names what is missing.
          */
@@ -833,12 +1046,130 @@ export interface components {
             };
         };
         /**
+         * Reliability
+         * @description A version's reliability on rows that it was not fitted to.
+         */
+        Reliability: {
+            /** Bins */
+            bins: components["schemas"]["ReliabilityBin"][];
+        };
+        /**
+         * ReliabilityBin
+         * @description Rows of like predictions: the mean predicted rate and the actual one.
+         */
+        ReliabilityBin: {
+            /** Predicted */
+            predicted: number;
+            /** Actual */
+            actual: number;
+            /** Rows */
+            rows: number;
+        };
+        /**
+         * Replica
+         * @description What one scoring replica serves, and which versions it refused and why.
+         */
+        Replica: {
+            /** Replica */
+            replica: string;
+            /** Version */
+            version: string | null;
+            /** Loaded At */
+            loaded_at: string | null;
+            /** Refused */
+            refused: {
+                [key: string]: string;
+            };
+        };
+        /**
          * RevertIn
          * @description Why a write is undone.
          */
         RevertIn: {
             /** Reason */
             reason: string;
+        };
+        /**
+         * RollbackIn
+         * @description Why the champion goes back.
+         */
+        RollbackIn: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * Run
+         * @description One retraining. `ne`, `champion_ne`: normalized entropy on the same held out rows.
+         */
+        Run: {
+            /** Run Id */
+            run_id: string | null;
+            /** Submission Id */
+            submission_id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "PENDING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "STOPPED";
+            /** Started At */
+            started_at: string | null;
+            /** Ended At */
+            ended_at: string | null;
+            /** Rows */
+            rows: number | null;
+            /** Verdict */
+            verdict: string | null;
+            /** Ne */
+            ne: number | null;
+            /** Champion Ne */
+            champion_ne: number | null;
+            /** Progress */
+            progress: string | null;
+        };
+        /**
+         * RunDetail
+         * @description With the end of its output.
+         */
+        RunDetail: {
+            /** Run Id */
+            run_id: string | null;
+            /** Submission Id */
+            submission_id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "PENDING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "STOPPED";
+            /** Started At */
+            started_at: string | null;
+            /** Ended At */
+            ended_at: string | null;
+            /** Rows */
+            rows: number | null;
+            /** Verdict */
+            verdict: string | null;
+            /** Ne */
+            ne: number | null;
+            /** Champion Ne */
+            champion_ne: number | null;
+            /** Progress */
+            progress: string | null;
+            /** Log Tail */
+            log_tail: string;
+        };
+        /**
+         * Runs
+         * @description A page, newest first.
+         */
+        Runs: {
+            /** Items */
+            items: components["schemas"]["Run"][];
+            /** Total */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
         };
         /**
          * Seen
@@ -1051,6 +1382,14 @@ export interface components {
             limit: number;
             /** Offset */
             offset: number;
+        };
+        /**
+         * Submitted
+         * @description A run was submitted.
+         */
+        Submitted: {
+            /** Submission Id */
+            submission_id: string;
         };
         /**
          * ThresholdDraft
@@ -1471,111 +1810,6 @@ export interface components {
             path: string;
             problem: string;
         };
-        TrainingRunDetail: {
-            run_id: string | null;
-            submission_id: string;
-            /** @enum {string} */
-            status: "PENDING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "STOPPED";
-            started_at: string | null;
-            ended_at: string | null;
-            rows: number | null;
-            verdict: string | null;
-            ne: number | null;
-            champion_ne: number | null;
-            progress: string | null;
-            log_tail: string;
-        };
-        Submitted: {
-            submission_id: string;
-        };
-        TrainingRuns: {
-            items: components["schemas"]["TrainingRun"][];
-            total: number;
-            limit: number;
-            offset: number;
-        };
-        TrainingRun: {
-            run_id: string | null;
-            submission_id: string;
-            /** @enum {string} */
-            status: "PENDING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "STOPPED";
-            started_at: string | null;
-            ended_at: string | null;
-            rows: number | null;
-            verdict: string | null;
-            ne: number | null;
-            champion_ne: number | null;
-            progress: string | null;
-        };
-        Reliability: {
-            bins: components["schemas"]["ReliabilityBin"][];
-        };
-        ReliabilityBin: {
-            predicted: number;
-            actual: number;
-            rows: number;
-        };
-        RollbackIn: {
-            reason: string;
-        };
-        ModelChange: {
-            /** Format: date-time */
-            at: string;
-            actor: string;
-            alias: string;
-            from_version: string | null;
-            to_version: string | null;
-            reason: string | null;
-            /** @enum {string} */
-            kind: "promote" | "rollback" | "automatic_rollback";
-        };
-        PromoteIn: {
-            version: string;
-            reason: string;
-        };
-        Models: {
-            models: components["schemas"]["Model"][];
-        };
-        Model: {
-            name: string;
-            versions: components["schemas"]["ModelVersion"][];
-            replicas: components["schemas"]["Replica"][];
-            history: components["schemas"]["ModelChange"][];
-            live: {
-                champion: components["schemas"]["LiveSide"] | null;
-                challenger: components["schemas"]["LiveSide"] | null;
-            };
-        };
-        LiveSide: {
-            predicted_actual: number | null;
-            bundles: number;
-        };
-        Replica: {
-            replica: string;
-            version: string | null;
-            loaded_at: string | null;
-            refused: {
-                [key: string]: string;
-            };
-        };
-        ModelVersion: {
-            version: string;
-            /** Format: date-time */
-            created_at: string;
-            aliases: string[];
-            metrics: {
-                [key: string]: number;
-            };
-            gate: components["schemas"]["Gate"];
-            tags: {
-                [key: string]: string;
-            };
-        };
-        Gate: {
-            /** @enum {string} */
-            verdict: "passed" | "failed" | "none";
-            reasons: string[];
-        };
     };
     responses: never;
     parameters: never;
@@ -1739,6 +1973,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -1783,6 +2026,15 @@ export interface operations {
             };
             /** @description No key, or one that is unknown or revoked */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is read */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1844,6 +2096,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     list_strategies: {
@@ -1888,6 +2149,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1971,8 +2241,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2042,6 +2330,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2145,6 +2442,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
                 headers: {
@@ -2156,6 +2462,15 @@ export interface operations {
             };
             /** @description If-Match is missing: send the ETag that you have read */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2260,6 +2575,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -2314,6 +2638,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2397,8 +2730,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2468,6 +2819,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2571,6 +2931,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
                 headers: {
@@ -2582,6 +2951,15 @@ export interface operations {
             };
             /** @description If-Match is missing: send the ETag that you have read */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2686,6 +3064,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -2742,6 +3129,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2825,8 +3221,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2896,6 +3310,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2999,6 +3422,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
                 headers: {
@@ -3010,6 +3442,15 @@ export interface operations {
             };
             /** @description If-Match is missing: send the ETag that you have read */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3114,6 +3555,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -3170,6 +3620,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3253,8 +3712,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3324,6 +3801,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3427,6 +3913,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
                 headers: {
@@ -3438,6 +3933,15 @@ export interface operations {
             };
             /** @description If-Match is missing: send the ETag that you have read */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3542,6 +4046,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -3597,6 +4110,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3684,8 +4206,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3764,8 +4304,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3834,6 +4392,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3919,6 +4486,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -3974,6 +4550,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4048,6 +4633,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -4106,6 +4700,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4173,6 +4776,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A store is away: try again after Retry-After seconds */
             503: {
                 headers: {
@@ -4224,6 +4836,344 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Models"];
+                };
+            };
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reliability: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reliability"];
+                };
+            };
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromoteIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelChange"];
+                };
+            };
+            /** @description The body can not be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something stands in the way; `detail` names it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_back_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelChange"];
+                };
+            };
+            /** @description The body can not be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something stands in the way; `detail` names it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4289,138 +5239,7 @@ export interface operations {
             };
         };
     };
-    get_api_models: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Models"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_models_name_promote: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PromoteIn"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelChange"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_models_name_rollback: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RollbackIn"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelChange"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_models_name_versions_version_reliability: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Reliability"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_training_runs: {
+    list_runs_api_training_runs_get: {
         parameters: {
             query?: {
                 limit?: number;
@@ -4432,17 +5251,53 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TrainingRuns"];
+                    "application/json": components["schemas"]["Runs"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4452,7 +5307,7 @@ export interface operations {
             };
         };
     };
-    post_api_training_runs: {
+    start_run_api_training_runs_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -4461,7 +5316,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Successful Response */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -4470,8 +5325,44 @@ export interface operations {
                     "application/json": components["schemas"]["Submitted"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something stands in the way; `detail` names it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4481,7 +5372,7 @@ export interface operations {
             };
         };
     };
-    get_api_training_runs_submission_id: {
+    show_run_api_training_runs__submission_id__get: {
         parameters: {
             query?: never;
             header?: never;
@@ -4492,17 +5383,149 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TrainingRunDetail"];
+                    "application/json": components["schemas"]["RunDetail"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dry_run_api_training_dry_run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRunIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRunFound"];
+                };
+            };
+            /** @description No key, or one that is unknown or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope that this needs */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON, or is compressed */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key asks too often: try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A store is away: try again after Retry-After seconds */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

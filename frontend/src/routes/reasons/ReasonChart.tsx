@@ -45,7 +45,7 @@ export default function ReasonChart({ cells, reasons, daily }: Props) {
           }}
         />
         {reasons.map((reason, index) => (
-          <Bar key={reason} dataKey={reason} stackId="bids" fill={colourOf(index)} isAnimationActive={false} />
+          <Bar key={reason} maxBarSize={40} dataKey={reason} stackId="bids" fill={colourOf(index)} isAnimationActive={false} />
         ))}
       </BarChart>
       <Legend entries={reasons.map((reason, index) => ({ label: reasonLabel(reason), colour: colourOf(index) }))} />

@@ -8,6 +8,7 @@ import type { Strategy, StrategyIn } from "@/lib/api/types";
 import { useSettled } from "@/lib/settled";
 import { useWhatIf } from "@/queries/strategies";
 import { Effect } from "./Effect";
+import { FIELDS } from "./fields";
 import css from "./strategies.module.css";
 
 const TYPING_MS = 400;
@@ -41,7 +42,7 @@ export function EditPanel({ strategy, edit, onCancel }: Props) {
           </p>
         ))}
         {conflict && (
-          <Conflict base={conflict.base} current={conflict.current} onKeepMine={conflict.keepMine} onTakeTheirs={conflict.takeTheirs} />
+          <Conflict specs={FIELDS} base={conflict.base} current={conflict.current} onKeepMine={conflict.keepMine} onTakeTheirs={conflict.takeTheirs} />
         )}
         {edit.failure && (
           <p className={catalogue.failure} role="alert">
