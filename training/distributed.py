@@ -71,18 +71,26 @@ def _storage(cluster: ClusterSpec) -> Iterator[str]:
 
 @contextmanager
 def _within(cluster: ClusterSpec) -> Iterator[None]:
-    """Ray Train waits for room without end; a signal ends that wait, as Ctrl-C does."""
+    """Ray Train waits for room without end, and its `ray.get` takes no exception of a handler but
+    Ctrl-C's."""
+    late = False
 
     def expired(number: int, frame: FrameType | None) -> None:
-        raise StoreUnavailable(
-            f"the fit on {cluster.workers} workers took longer than {cluster.timeout_s:.0f} s; "
-            f"each needs {cluster.cpus_per_worker} CPUs that are free"
-        )
+        nonlocal late
+        late = True
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, expired)
     signal.setitimer(signal.ITIMER_REAL, cluster.timeout_s)
     try:
         yield
+    except KeyboardInterrupt:
+        if not late:
+            raise
+        raise StoreUnavailable(
+            f"the fit on {cluster.workers} workers took longer than {cluster.timeout_s:.0f} s; "
+            f"each needs {cluster.cpus_per_worker} CPUs that are free"
+        ) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
