@@ -52,12 +52,14 @@ class Postgres:
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """All rows of a query, within `timeout_s`; a broken query is `StoreUnavailable` too."""
         self.breaker.check()
+        cancels = _cancels()
         try:
             async with asyncio.timeout(self._timeout_s), self._connection() as connection:
                 rows = await connection.fetch(query, *arguments)
         except ValueError:  # an argument that no column can hold, which asyncpg calls interface
             raise
         except CONNECTION_ERRORS as error:
+            _raise_if_cancelled(cancels, error)
             self.breaker.failed()
             raise unavailable(error) from error
         except asyncpg.PostgresError as error:
@@ -69,6 +71,7 @@ class Postgres:
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction; an error inside rolls it back, and errors of SQL pass through."""
         self.breaker.check()
+        cancels = _cancels()
         try:
             async with (
                 asyncio.timeout(self._transaction_timeout_s),
@@ -79,6 +82,7 @@ class Postgres:
         except ValueError:
             raise
         except CONNECTION_ERRORS as error:
+            _raise_if_cancelled(cancels, error)
             self.breaker.failed()
             raise unavailable(error) from error
         self.breaker.answered()
@@ -125,6 +129,20 @@ class Postgres:
                     server_settings=_SESSION,
                 )
         return self._pool
+
+
+def _cancels() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _raise_if_cancelled(before: int, error: BaseException) -> None:
+    """A task that was cancelled must end, although asyncpg's clean-up raised something else.
+
+    Its rollback of a statement that was cut off says that the connection is gone.
+    """
+    if _cancels() > before:
+        raise asyncio.CancelledError from error
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:

@@ -50,8 +50,13 @@ class ServerProcess:
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
+        children = self._children()
         self._signal(signal.SIGKILL)
         self._reap()
+        # PostgreSQL does not start again while one of them still holds its shared memory
+        _, alive = psutil.wait_procs(children, timeout=START_TIMEOUT_S)
+        if alive:
+            raise RuntimeError(f"{type(self).__name__}: {len(alive)} killed children live")
 
     def stop(self) -> None:
         if self.process is None or self.process.poll() is not None:
@@ -70,6 +75,12 @@ class ServerProcess:
             for each in (parent, *parent.children(recursive=True)):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     each.send_signal(number)
+
+    def _children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).children(recursive=True)
+        return []
 
     def _reap(self) -> None:
         assert self.process is not None

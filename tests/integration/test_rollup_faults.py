@@ -30,6 +30,7 @@ from tests.servers import PostgresProcess
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC) - timedelta(hours=1)
 KILLS = 6
+CANCELS = 40
 LEFT = "SELECT (SELECT count(*) FROM event_batch), (SELECT count(*) FROM event_waiting)"
 DECISIONS = 600
 KEYLESS = 300
@@ -153,17 +154,44 @@ async def test_postgresql_killed_while_events_flow_loses_and_repeats_nothing(
     publisher = Publisher(postgres, RedisCache(redis_url))
     rollup = PostgresRollup(postgres, publisher, RollupSettings(settle_s=0, batch_events=100))
     counting = asyncio.create_task(count_for_ever(rollup))
-    killing = asyncio.create_task(kill_twice(server))
-    for start in range(0, len(events), 10):
-        await report(PostgresEvents(postgres), events[start : start + 10])
-        await asyncio.sleep(0.01)
-    await killing
+    async with asyncio.TaskGroup() as group:  # a server that does not come back ends the reports
+        group.create_task(kill_twice(server))
+        for start in range(0, len(events), 10):
+            await report(PostgresEvents(postgres), events[start : start + 10])
+            await asyncio.sleep(0.01)
     await until_counted(url)
     counting.cancel()
+    await asyncio.wait({counting}, timeout=5)
     await publisher.aclose()
+    assert counting.cancelled()
     after = sums(url)
     expected = (DECISIONS + KEYLESS, DECISIONS, DECISIONS)
     assert tuple(a - b for a, b in zip(after, before, strict=True)) == expected
+
+
+async def test_what_retries_a_store_for_ever_ends_when_it_is_cancelled(
+    server: PostgresProcess,
+) -> None:
+    rng = random.Random(3)
+    for _ in range(CANCELS):
+        postgres = Postgres(server.url("postgres"), timeout_s=5)
+        task = asyncio.create_task(ask_for_ever(postgres))
+        await asyncio.sleep(rng.uniform(0, 0.04))
+        task.cancel()
+        await postgres.aclose()
+        ended, _ = await asyncio.wait({task}, timeout=2)
+        task.cancel()
+        assert ended
+        assert task.cancelled()
+
+
+async def ask_for_ever(postgres: Postgres) -> None:
+    while True:
+        try:
+            async with postgres.transaction() as connection:
+                await connection.execute("SELECT pg_sleep(0.003)")
+        except StoreUnavailable:
+            await asyncio.sleep(0.1)
 
 
 async def report(store: PostgresEvents, events: list[Event]) -> None:
