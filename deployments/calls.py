@@ -12,6 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch, join
 from bidding.errors import ModelRefused, StoreUnavailable
+from deployments.logs import TRACE_ID
 from deployments.score_answer import Versions
 from deployments.scorer import Prediction
 from deployments.telemetry_report import Report
@@ -58,9 +59,11 @@ class Calls:
         try:
             if not self._traced:
                 return await self._features.fetch_slots.remote(  # type: ignore[no-any-return]
-                    keys, deadline_s, at_least
+                    keys, deadline_s, at_least, TRACE_ID.get()
                 )
-            found, span = await self._features.fetch_slots_traced.remote(keys, deadline_s, at_least)
+            found, span = await self._features.fetch_slots_traced.remote(
+                keys, deadline_s, at_least, TRACE_ID.get()
+            )
         except REMOTE_ERRORS as error:
             log.warning("features_call_failed", error=type(error).__name__)
             return SlotsFetched({}, unanswered=frozenset(keys), missing=frozenset({"features"}))
@@ -71,9 +74,9 @@ class Calls:
         together, span = join(batches), None
         try:
             if self._traced:
-                found, span = await self._scoring.score_traced.remote(together)
+                found, span = await self._scoring.score_traced.remote(together, TRACE_ID.get())
             else:
-                found = await self._scoring.score.remote(together)
+                found = await self._scoring.score.remote(together, TRACE_ID.get())
         except REMOTE_ERRORS as error:
             log.warning("scoring_call_failed", error=type(error).__name__)
             raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
@@ -99,7 +102,7 @@ class Calls:
         Raises `ModelRefused` for a version that the replica would not take.
         """
         try:
-            found = await self._scoring.score_version.remote(name, version, batch)
+            found = await self._scoring.score_version.remote(name, version, batch, TRACE_ID.get())
         except RayTaskError as error:
             if isinstance(error.cause, ModelRefused):
                 raise ModelRefused(f"{name} {version}: {error.cause.detail}") from error
@@ -112,7 +115,9 @@ class Calls:
     async def explain(self, batch: ScoreBatch) -> dict[str, dict[str, NDArray[float64]]]:
         """Raises `StoreUnavailable`."""
         try:
-            return await self._scoring.explain.remote(batch)  # type: ignore[no-any-return]
+            return await self._scoring.explain.remote(  # type: ignore[no-any-return]
+                batch, TRACE_ID.get()
+            )
         except REMOTE_ERRORS as error:
             raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
 

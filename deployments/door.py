@@ -17,7 +17,7 @@ from bidding.errors import AdBidError, InvalidRequest, Overloaded, TooLarge
 from deployments import problems
 from deployments.access import Access
 from deployments.score_request import MAX_BODY_BYTES
-from deployments.tracing import Tracing
+from deployments.tracing import TRACE_HEADER, Tracing, follow
 
 SCORE_PATH = "/api/score"
 _JSON = (b"content-type", b"application/json")
@@ -71,7 +71,8 @@ class Door:
         """Check the key, read the body, score it, send the answer or the problem."""
         at = time.monotonic()
         trace = None if self._tracing is None else self._tracing.open(headers)
-        status, kind, extra = 200, _JSON, {}
+        extra = {} if trace is not None else {TRACE_HEADER: follow(headers)}
+        status, kind = 200, _JSON
         try:
             await self._access.admit(headers)
             check_content_type(headers)
@@ -80,10 +81,10 @@ class Door:
             error = expected(caught)
             status, kind = error.status_code, _PROBLEM
             body = problems.render(status, error.title, error.detail, error.problems)
-            extra = problems.headers_of(status)
+            extra |= problems.headers_of(status)
             self._refused[status] += 1
         if self._tracing is not None and trace is not None:
-            extra = extra | self._tracing.close(trace, status)
+            extra |= self._tracing.close(trace, status)
         await respond(send, status, body, kind, extra)
 
     async def _admitted(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:

@@ -42,22 +42,23 @@ class Features:
         self._reporter.start()
 
     async def fetch_slots(
-        self, keys: list[SlotKey], deadline: float, at_least: int = 0
+        self, keys: list[SlotKey], deadline: float, at_least: int = 0, trace_id: str | None = None
     ) -> SlotsFetched:
         """The slots behind `keys`, within `deadline` seconds; keys nobody could tell are named."""
         try:
-            return await self._store.fetch_slots(keys, deadline, at_least)
+            with logs.answering(trace_id, "fetch_slots"):
+                return await self._store.fetch_slots(keys, deadline, at_least)
         except StoreUnavailable:
             nobody = frozenset({"redis", "postgres"})
             return SlotsFetched({}, unanswered=frozenset(keys), missing=nobody)
 
     async def fetch_slots_traced(
-        self, keys: list[SlotKey], deadline: float, at_least: int = 0
+        self, keys: list[SlotKey], deadline: float, at_least: int = 0, trace_id: str | None = None
     ) -> tuple[SlotsFetched, SpanRecord]:
         """`fetch_slots`, and what it did."""
         started_ns = time.time_ns()
         with collecting() as records:
-            fetched = await self.fetch_slots(keys, deadline, at_least)
+            fetched = await self.fetch_slots(keys, deadline, at_least, trace_id)
         span = SpanRecord(
             "features.fetch_slots",
             started_ns,

@@ -7,6 +7,7 @@ itself to whatever arrived during one round trip, so the cost of a call is share
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context, copy_context
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -28,7 +29,7 @@ class Gather(Generic[Item, Answer]):
         self._max_weight = max_weight
         self._max_in_flight = max_in_flight
         self._in_flight = 0
-        self._waiting: deque[tuple[Item, int, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Item, int, asyncio.Future[Answer], Context]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -42,31 +43,33 @@ class Gather(Generic[Item, Answer]):
         A caller that is cancelled (its deadline passed) leaves the others untouched.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, weight, future))
+        self._waiting.append((item, weight, future, copy_context()))
         if self._in_flight < self._max_in_flight:
             self._launch()
         return await future
 
     def _launch(self) -> None:
-        group = self._take()
+        group, context = self._take()
         if group:
+            # In its first caller's name: log lines of the call carry that one's trace.
             self._in_flight += 1
-            task = asyncio.create_task(self._call(group))
+            task = asyncio.create_task(self._call(group), context=context)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+    def _take(self) -> tuple[list[tuple[Item, asyncio.Future[Answer]]], Context | None]:
         group: list[tuple[Item, asyncio.Future[Answer]]] = []
-        weight = 0
+        weight, first = 0, None
         while self._waiting:
-            item, cost, future = self._waiting[0]
+            item, cost, future, context = self._waiting[0]
             if group and weight + cost > self._max_weight:
                 break
             self._waiting.popleft()
             if not future.done():
                 group.append((item, future))
                 weight += cost
-        return group
+                first = first or context
+        return group, first
 
     async def _call(self, group: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

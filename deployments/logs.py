@@ -1,20 +1,24 @@
 """Logs of the service: one JSON line per event, without secrets.
 
 They go to standard error, or to the file that `ADBID_LOG_FILE` names. A line has `timestamp`,
-`level`, `event`, `deployment`, `pid`, what the event says, and `trace_id` inside a traced request.
+`level`, `event`, `deployment`, `pid`, what the event says, and `trace_id` inside a request, also in
+the replicas that it leads to.
 """
 
 import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from io import TextIOBase
 from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
+
+from bidding.errors import AdBidError
 
 TRACE_ID: ContextVar[str | None] = ContextVar("trace_id", default=None)
 HIDDEN = "[hidden]"
@@ -30,6 +34,7 @@ _SECRET_TEXTS = (
     (re.compile(r"(?i)\b(password|secret|token)=[^\s&;,]+"), rf"\1={HIDDEN}"),
 )
 Event = MutableMapping[str, Any]
+log = structlog.get_logger(__name__)
 
 
 def configure(deployment: str) -> None:
@@ -109,6 +114,24 @@ def add_trace(_: Any, __: str, event: Event) -> Event:
     if trace_id is not None:
         event["trace_id"] = trace_id
     return event
+
+
+@contextmanager
+def answering(trace_id: str | None, call: str) -> Iterator[None]:
+    """In a replica that was called: lines carry the trace of the request that led here.
+
+    A bug is logged here, since the caller is told no more than its type, and goes on.
+    """
+    before = TRACE_ID.set(trace_id)
+    try:
+        yield
+    except AdBidError:
+        raise
+    except Exception:
+        log.exception("call_failed", call=call)
+        raise
+    finally:
+        TRACE_ID.reset(before)
 
 
 def redact(_: Any, __: str, event: Event) -> Event:

@@ -60,16 +60,19 @@ class Scoring:
         self._reporter = Reporter("Scoring", [self._read_metrics], send)
         self._reporter.start()
 
-    async def score(self, batch: ScoreBatch) -> tuple[Prediction, Prediction]:
+    async def score(
+        self, batch: ScoreBatch, trace_id: str | None = None
+    ) -> tuple[Prediction, Prediction]:
         """Predicted CTR and CVR (float32[N], None without a model) and the versions used."""
-        return _predict(self._ctr, batch, batch.ctr), _predict(self._cvr, batch, batch.cvr)
+        with logs.answering(trace_id, "score"):
+            return _predict(self._ctr, batch, batch.ctr), _predict(self._cvr, batch, batch.cvr)
 
     async def score_traced(
-        self, batch: ScoreBatch
+        self, batch: ScoreBatch, trace_id: str | None = None
     ) -> tuple[tuple[Prediction, Prediction], SpanRecord]:
         """`score`, and what it did."""
         started_ns = time.time_ns()
-        with collecting() as records:
+        with logs.answering(trace_id, "score"), collecting() as records:
             with timed("predict ctr"):
                 ctr = _predict(self._ctr, batch, batch.ctr)
             with timed("predict cvr"):
@@ -86,13 +89,19 @@ class Scoring:
         return (ctr, cvr), span
 
     async def score_version(
-        self, name: str, version: str | None, batch: ScoreBatch
+        self, name: str, version: str | None, batch: ScoreBatch, trace_id: str | None = None
     ) -> tuple[Prediction, Prediction]:
         """As `score`, with `version` of the model `name` in the champion's place.
 
         Loaded off the event loop and not kept. Raises `ModelRefused` for a version that this
         replica would not take.
         """
+        with logs.answering(trace_id, "score_version"):
+            return await self._score_version(name, version, batch)
+
+    async def _score_version(
+        self, name: str, version: str | None, batch: ScoreBatch
+    ) -> tuple[Prediction, Prediction]:
         ctr, cvr = self._ctr, self._cvr
         found = _predict(ctr, batch, batch.ctr), _predict(cvr, batch, batch.cvr)
         if version is None:
@@ -102,8 +111,12 @@ class Scoring:
         candidate = await asyncio.to_thread(model.predict, batch, posterior), version
         return (candidate, found[1]) if name == CTR_MODEL else (found[0], candidate)
 
-    async def explain(self, batch: ScoreBatch) -> dict[str, Any]:
+    async def explain(self, batch: ScoreBatch, trace_id: str | None = None) -> dict[str, Any]:
         """Contributions in log-odds by factor group, float64[N] each, of both models."""
+        with logs.answering(trace_id, "explain"):
+            return self._contributions(batch)
+
+    def _contributions(self, batch: ScoreBatch) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for rate, slot, margin in (("ctr", self._ctr, batch.ctr), ("cvr", self._cvr, batch.cvr)):
             model = slot.current

@@ -18,6 +18,7 @@ from bidding.errors import AdBidError
 from deployments import problems
 from deployments.access import COOKIE, VERIFIED
 from deployments.metrics import Key, key
+from deployments.tracing import TRACE_HEADER, follow
 
 # A body that trickles in is not waited for longer than this.
 BODY_TIMEOUT_S = 10.0
@@ -109,12 +110,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = False
+        trace_id = (TRACE_HEADER.encode(), follow(scope["headers"]).encode())
 
         async def guarded(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = safe(scope["path"], message.get("headers", []))
+                message["headers"] = [*safe(scope["path"], message.get("headers", [])), trace_id]
                 self._count(scope, message["status"])
                 self._learn(scope, message["status"])
             await send(message)

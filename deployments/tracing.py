@@ -18,6 +18,7 @@ from deployments.logs import TRACE_ID
 from deployments.metrics import Key, key
 from stores.traced import Process, SpanRecord
 
+TRACE_HEADER = "x-trace-id"
 DEFAULT_RATIO = 0.01
 SPARED_PER_S = 20
 _TRACEPARENT_LENGTH = 55
@@ -68,8 +69,8 @@ class Tracing:
 
     def open(self, headers: list[tuple[bytes, bytes]]) -> Trace:
         """The trace of a request that has just come in, continued from its `traceparent`."""
-        parent = next((parse(value) for name, value in headers if name == b"traceparent"), None)
-        trace_id, parent_id, sampled = parent or (random.getrandbits(128) | 1, None, None)
+        parent = _parent(headers)
+        trace_id, parent_id, sampled = parent or (_new_id(), None, None)
         trace = Trace(
             trace_id,
             random.getrandbits(64) | 1,
@@ -91,7 +92,7 @@ class Tracing:
         flags = "01" if why else "00"
         return {
             "traceresponse": f"00-{trace.hex_id}-{trace.span_id:016x}-{flags}",
-            "x-trace-id": trace.hex_id,
+            TRACE_HEADER: trace.hex_id,
         }
 
     def note(self, took_s: float, tmax_ms: float, degraded: tuple[str, ...]) -> None:
@@ -124,6 +125,22 @@ class Tracing:
         now = at_ns // 1_000_000_000
         self._spared = (now, spared + 1 if second == now else 1)
         return self._spared[1] <= SPARED_PER_S
+
+
+def follow(headers: list[tuple[bytes, bytes]]) -> str:
+    """The id that log lines of this request carry from now on; where nothing else is traced."""
+    parent = _parent(headers)
+    trace_id = f"{parent[0] if parent else _new_id():032x}"
+    TRACE_ID.set(trace_id)
+    return trace_id
+
+
+def _parent(headers: list[tuple[bytes, bytes]]) -> tuple[int, int, bool] | None:
+    return next((parse(value) for name, value in headers if name == b"traceparent"), None)
+
+
+def _new_id() -> int:
+    return random.getrandbits(128) | 1
 
 
 def parse(value: bytes) -> tuple[int, int, bool] | None:
