@@ -11,7 +11,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from bidding.errors import InvalidRequest, StoreUnavailable
@@ -97,11 +104,18 @@ def _database_url() -> str:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int], None]]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+def _progress(quiet: bool) -> Iterator[Callable[[int, float], None]]:
+    columns = (
+        *(SpinnerColumn(), BarColumn(), TaskProgressColumn()),
+        *(TextColumn("{task.description}"), TimeElapsedColumn()),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task("reading")
-        yield lambda rows: bar.update(task, description=f"{rows:,} rows read")
+        task = bar.add_task("reading", total=1.0)
+        yield lambda rows, share: bar.update(
+            task,
+            completed=share,
+            description=f"{rows:,} rows read" if share < 1 else f"{rows:,} rows read, merging",
+        )
         bar.update(task, description="done")
 
 

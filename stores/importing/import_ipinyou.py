@@ -105,9 +105,10 @@ class IpinyouOptions:
 
 
 def import_ipinyou(
-    database_url: str, path: Path, options: IpinyouOptions, progress: Callable[[int], None]
+    database_url: str, path: Path, options: IpinyouOptions, progress: Callable[[int, float], None]
 ) -> Report:
-    """Import one log in one transaction. `progress` hears of rows as they are read.
+    """Import one log in one transaction. `progress` hears of the rows and of the
+    share of the file read so far.
 
     The same content again changes nothing; an overlapping file adds only its new rows.
     """
@@ -142,14 +143,16 @@ def _stage(
     path: Path,
     options: IpinyouOptions,
     report: Report,
-    progress: Callable[[int], None],
+    progress: Callable[[int, float], None],
 ) -> None:
     with source.reject_file(options.rejects, report) as rejects:
         for batch in read_ipinyou(path):
             rejects.write(batch.rejects)
             report.rows += batch.rows.height + len(batch.rejects)
             staging.copy(connection, _dated(batch.rows, options.week_of))
-            progress(report.rows)
+            if batch.unknown_placements:
+                report.notes["of unknown visibility, placed at 0.5"] += batch.unknown_placements
+            progress(report.rows, batch.share)
 
 
 def _dated(rows: pl.DataFrame, week_of: date) -> pl.DataFrame:

@@ -10,10 +10,15 @@ import psycopg
 from stores.database_url import plain_url
 from stores.importing import source, staging
 from stores.importing.mapping import Mapping
-from stores.importing.rows import LINE, Reject, read_rows
+from stores.importing.reject import Reject
+from stores.importing.rows import LINE, read_rows, too_long
 from stores.importing.source import Report
 
 _COUNTS = ("impressions", "clicks", "conversions")
+_TEXTS = ("slot", "brand", "partner", "device_type", "creative_type")
+# Beyond these a number is no count and no money, and sums of many would not fit.
+_MOST, _MOST_REVENUE = 10**12, 10.0**15
+_EARLIEST, _LATEST = "1970-", "2200-"
 _STAGED = (
     ("line", "bigint"),
     ("slot", "text"),
@@ -54,9 +59,14 @@ class PerformanceOptions:
 
 
 def import_performance(
-    database_url: str, path: Path, options: PerformanceOptions, progress: Callable[[int], None]
+    database_url: str,
+    path: Path,
+    options: PerformanceOptions,
+    progress: Callable[[int, float], None],
 ) -> Report:
     """Import one report in one transaction; the same content again changes nothing.
+
+    `progress` hears of the rows and of the share of the file read so far.
 
     Rows with the same keys are added up and counted; a missing key becomes the mapping's
     `unknown` and is counted; a row that can't be true is rejected with its reason.
@@ -76,7 +86,7 @@ def import_performance(
                 report.rows += chunk.frame.height + len(chunk.rejects)
                 report.accepted += good.height
                 staging.copy(connection, good)
-                progress(report.rows)
+                progress(report.rows, chunk.share)
         source_id = source.open_source(
             connection, sha256, report, mapping.model_dump(mode="json", exclude_none=True)
         )
@@ -167,6 +177,12 @@ def _why(mapping: Mapping) -> pl.Expr:
     reasons = _or(reasons, ~pl.col("_revenue").is_finite(), "unparsable: revenue is not finite")
     for name in (*_COUNTS, "revenue"):
         reasons = _or(reasons, pl.col(f"_{name}") < 0, f"negative: {name}")
+        most = _MOST_REVENUE if name == "revenue" else _MOST
+        reasons = _or(reasons, pl.col(f"_{name}") > most, f"out of range: {name} > {most:.0e}")
+    within = pl.col("_hour_at").is_between(pl.lit(_EARLIEST), pl.lit(_LATEST))
+    reasons = _or(reasons, ~within, "out of range: hour_at is not within 1970..2199")
+    for condition, why in too_long([f"_{name}" for name in _TEXTS]):
+        reasons = _or(reasons, condition, why)
     more_clicks = pl.col("_clicks") > pl.col("_impressions")
     reasons = _or(reasons, more_clicks, "clicks > impressions: more clicks than impressions")
     more = pl.col("_conversions") > pl.col("_clicks")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from stores.importing.rows import LINE, Reject, read_rows
+from stores.importing.reject import Reject
+from stores.importing.rows import LINE, read_rows, too_long
 
 COLUMNS = (
     "click",
@@ -46,14 +47,36 @@ PLACEMENT = {
 UNKNOWN_PLACEMENT = 0.5
 _WHOLE = ("click", "weekday", "hour", "slotwidth", "slotheight")
 _PRICES = ("slotprice", "bidprice", "payprice")
+_MOST = 1e7  # CPM: beyond this it is no price, and no column of prices takes it
+_EXCHANGE = "exchange-"
+_LARGEST_SIDE = 100_000  # pixels
+_TEXTS = (
+    *("bidid", "slotid", "advertiser", "adexchange", "useragent"),
+    *("region", "city", "domain", "creative", "slotformat"),
+)
+
+
+_RANGES = (
+    ("click", 0, 1),
+    ("weekday", 0, 6),
+    ("hour", 0, 23),
+    ("slotwidth", 1, _LARGEST_SIDE),
+    ("slotheight", 1, _LARGEST_SIDE),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class IpinyouBatch:
-    """Some rows of the log, and those that were not taken."""
+    """Some rows of the log, and those that were not taken.
+
+    `share` is how much of the file was read so far; `unknown_placements` counts rows whose
+    visibility says nothing we know, which get a middling placement.
+    """
 
     rows: pl.DataFrame
     rejects: list[Reject]
+    share: float = 1.0
+    unknown_placements: int = 0
 
 
 def read_ipinyou(path: Path) -> Iterator[IpinyouBatch]:
@@ -66,7 +89,9 @@ def read_ipinyou(path: Path) -> Iterator[IpinyouBatch]:
             Reject(line, why.split(":")[0], why)
             for line, why in bad.select(LINE, "why").iter_rows()
         ]
-        yield IpinyouBatch(_shape(checked.filter(pl.col("why").is_null())), rejects)
+        good = checked.filter(pl.col("why").is_null())
+        unknown = int((~good["slotvisibility"].is_in(list(PLACEMENT))).sum())
+        yield IpinyouBatch(_shape(good), rejects, chunk.share, unknown)
 
 
 def row_key(bidid: str) -> int:
@@ -89,13 +114,18 @@ def _why() -> pl.Expr:
         reasons = pl.coalesce(reasons, _when(broken, f"unparsable: {name}"))
     for name in _PRICES:
         reasons = pl.coalesce(reasons, _when(pl.col(name) < 0, f"negative price: {name}"))
-    for name, low, high in (("click", 0, 1), ("weekday", 0, 6), ("hour", 0, 23)):
+        reasons = pl.coalesce(
+            reasons, _when(pl.col(name) > _MOST, f"out of range: {name} > {_MOST:.0e}")
+        )
+    for name, low, high in _RANGES:
         outside = ~pl.col(name).is_between(low, high)
         reasons = pl.coalesce(
             reasons, _when(outside, f"unknown value: {name} is not within {low}..{high}")
         )
     for name in ("bidid", "slotid", "advertiser"):
         reasons = pl.coalesce(reasons, _when(pl.col(name) == "", f"missing: {name}"))
+    for condition, why in too_long(_TEXTS, len(_EXCHANGE)):
+        reasons = pl.coalesce(reasons, _when(condition, why))
     return reasons
 
 
@@ -115,7 +145,7 @@ def _shape(frame: pl.DataFrame) -> pl.DataFrame:
         "hour",
         pl.col("slotid").alias("slot"),
         pl.col("advertiser").alias("brand"),
-        ("exchange-" + pl.col("adexchange")).alias("partner"),
+        (_EXCHANGE + pl.col("adexchange")).alias("partner"),
         agent.struct.field("field_0").fill_null("").alias("device_type"),
         agent.struct.field("field_1").fill_null("").alias("browser"),
         "region",

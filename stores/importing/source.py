@@ -13,8 +13,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.types.json import Jsonb
 
-from bidding.errors import InvalidRequest
-from stores.importing.rows import Reject
+from stores.importing.reject import Reject, Unreadable
 
 _LOCK = 6_071_723_116
 _BLOCK = 1 << 20
@@ -40,10 +39,6 @@ class Report:
     rejects_file: str | None = None
     already: bool = False
     performance_rows: int = 0
-
-
-class Unreadable(InvalidRequest):
-    title = "Unreadable file"
 
 
 def fingerprint(path: Path) -> str:

@@ -50,7 +50,7 @@ def copy(connection: psycopg.Connection, frame: pl.DataFrame) -> None:
     names = sql.SQL(", ").join(map(sql.Identifier, frame.columns))
     statement = sql.SQL("COPY staged ({}) FROM STDIN (FORMAT csv, NULL '\\N')").format(names)
     buffer = io.BytesIO()
-    frame.write_csv(buffer, include_header=False, null_value="\\N", quote_style="necessary")
+    frame.write_csv(buffer, include_header=False, null_value="\\N", quote_style="non_numeric")
     with connection.cursor() as cursor, cursor.copy(statement) as stream:
         stream.write(buffer.getvalue())
 

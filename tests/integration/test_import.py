@@ -15,7 +15,7 @@ from stores.estimation_settings import EstimationSettings, load_estimation
 from stores.importing.import_ipinyou import IpinyouOptions, import_ipinyou
 from stores.importing.import_performance import PerformanceOptions, import_performance
 from stores.importing.mapping import Mapping, load_mapping
-from stores.importing.rows import WrongHeader
+from stores.importing.reject import WrongHeader
 from stores.importing.source import Report
 from stores.priors import write_priors
 from stores.settings import PROJECT_ROOT
@@ -39,7 +39,7 @@ def mapping(**changes: object) -> Mapping:
     return Mapping.model_validate(fields | changes)
 
 
-def quiet(_: int) -> None:
+def quiet(_rows: int, _share: float) -> None:
     return
 
 
@@ -208,6 +208,53 @@ def test_a_mapping_with_a_misspelt_field_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest) as refused:
         load_mapping(path)
     assert "columns.slott" in {problem.path for problem in refused.value.problems}
+
+
+def test_values_that_no_column_holds_are_rejects_and_never_errors(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    frame = pl.read_csv(write_log(tmp_path / "log.csv.gz", 10, seed=9), infer_schema=False)
+    frame[1, "slotwidth"] = str(2**40)
+    frame[2, "slotheight"] = "0"
+    frame[3, "payprice"] = "1e12"
+    frame[4, "domain"] = "d" * 201
+    frame[5, "adexchange"] = "9" * 195
+    frame[6, "slotvisibility"] = "Sideways"
+    frame[7, "city"] = "\\N"
+    path = tmp_path / "odd.csv"
+    frame.write_csv(path)
+    report = import_log(empty_postgres_url, path)
+    assert report.accepted == 5
+    assert dict(report.rejected) == {"unknown value": 2, "out of range": 1, "too long": 2}
+    assert report.notes["of unknown visibility, placed at 0.5"] >= 1
+
+
+def test_numbers_and_names_of_a_report_have_bounds(empty_postgres_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(
+        REPORT.encode()
+        + b"2026-11-04,odd,odd,100,10,1,5\n"
+        + b"2026-11-04,odd,odd,9000000000000000,10,1,5\n"
+        + b"2026-11-04,odd,odd,100,10,1,1e30\n"
+        + b"0001-01-01,odd,odd,100,10,1,5\n"
+        + b"2026-11-04," + b"s" * 201 + b",odd,100,10,1,5\n"
+        + b"2026-11-04,\xff,odd,100,10,1,5\n"
+        + b"2026-11-04,a\0b,odd,100,10,1,5\n"
+        + b"2026-11-04,\\N,odd,100,10,1,5\n"
+    )  # fmt: skip
+    report = import_report(empty_postgres_url, path)
+    assert (report.rows, report.accepted) == (8, 2)
+    assert dict(report.rejected) == {
+        "out of range": 3,
+        "too long": 1,
+        "not UTF-8": 1,
+        "NUL byte": 1,
+    }
+    lines = path.with_suffix(".rejects").read_text().splitlines()[1:]
+    assert sorted(int(line.split(",")[0]) for line in lines) == [3, 4, 5, 6, 7, 8]
+    with psycopg.connect(empty_postgres_url) as connection:
+        found = connection.execute("SELECT FROM slot WHERE external_key = '\\N'").fetchall()
+    assert len(found) == 1
 
 
 def test_performance_is_stored_with_the_click_prior_in_force(

@@ -44,7 +44,7 @@ def job(empty_postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
     log = write_log(folder / "log.csv.gz", 8_000)
     today = datetime.now(UTC).date()
     last_week = IpinyouOptions(week_of=today - timedelta(days=7 + today.weekday()))
-    import_ipinyou(empty_postgres_url, log, last_week, lambda _: None)
+    import_ipinyou(empty_postgres_url, log, last_week, lambda *_: None)
     with mlflow_server(folder) as uri:
         yield nightly.Job(
             settings=Settings(DATABASE_URL=empty_postgres_url, MLFLOW_TRACKING_URI=uri),
