@@ -87,7 +87,7 @@ def our_path(
     keys = {f"bench-{number}": number for number in brands}
     book = RuleBook({1: Strategy(1, "Balanced", 1.0, 0)}, brands)
     rules: Any = SimpleNamespace(
-        view=view_of(RulesSnapshot(book, keys, {}, {})), stale=False, missing=frozenset()
+        serving=view_of(RulesSnapshot(book, keys, {}, {})), stale=False, missing=frozenset()
     )
     known = {number: default_slot(number) for number in range(1, SLOTS + 1)}
     slots: Any = SimpleNamespace(cached=known.get)

@@ -26,8 +26,8 @@ from deployments.metrics_score import ScoreMeter
 from deployments.model_calls import ModelCalls
 from deployments.models import open_models
 from deployments.ops import open_ops
+from deployments.reading import RULES_DEADLINE_S, Reading
 from deployments.routes import prometheus, training
-from deployments.rules_view import RulesFeed
 from deployments.score_request import decode, to_bids
 from deployments.scorer import NO_PREDICTION, Prediction, Scored, Scorer
 from deployments.security import HttpMeter
@@ -35,15 +35,12 @@ from deployments.slot_source import SlotSource, default_slot
 from deployments.telemetry_report import Reporter
 from deployments.tracing import open_tracing
 from deployments.tracing_calls import TracedSlots, traced_predict
-from stores.changes import EVERYTHING
-from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
+from stores.auction_settings import load_auction_rules
 from stores.settings import load_settings
 from stores.training_runs import TrainingRuns
 
-RULES_DEADLINE_S = 2.0
 # Rows of one call to a scoring replica: about 10 ms of XGBoost, so that no call blocks it long.
 LARGEST_CALL = 3_000
-SLOT_ENTITIES = {"slot", "partner", "performance"}
 _WARM_UP = b'{"slot_id":1,"bids":[{"bid_id":"-","brand_id":1,"pricing_model":"CPC","amount":1}]}'
 
 
@@ -64,9 +61,17 @@ class Ingress:
         self._tracing = open_tracing()
         self._calls = Calls(features, scoring, telemetry, traced=self._tracing is not None)
         self._watched = open_feature_store(settings)
-        self._everything_changed_at = 0
-        self._rules = RulesFeed(self._fetch_rules)
-        self._slots = (TracedSlots if self._tracing else SlotSource)(self._fetch_slots)
+        self._ops = open_ops(settings)
+        self._reading = Reading(
+            self._watched,
+            self._calls.fetch_rules,
+            self._calls.fetch_slots,
+            kept=settings.last_known,
+            auction=load_auction_rules(),
+            heard=self._ops.heard,
+            slots=TracedSlots if self._tracing else SlotSource,
+        )
+        self._rules, self._slots = self._reading.rules, self._reading.slots
         self._gather: Gather[ScoreBatch, Prediction] = Gather(
             self._calls.score, max_weight=LARGEST_CALL
         )
@@ -78,9 +83,9 @@ class Ingress:
             traced_predict(self._predict) if self._tracing else self._predict,
             self._calls.explain,
             self._estimator,
+            away=self._reading.away,
             record=self._record,
         )
-        self._ops = open_ops(settings)
         model_calls = ModelCalls(scoring)
         self._models = open_models(settings, model_calls.reports, model_calls.shadow)
         self._meter = ScoreMeter()
@@ -124,25 +129,17 @@ class Ingress:
             decisions=self._learning.log,
             events=self._learning.intake,
             waiting=lambda: self._gather.waiting,
-            down=self._down,
+            down=self._reading.down,
         )
         reads = [self._meter.read, parts.read, self._http.read]
         if self._tracing is not None:
             reads.append(self._tracing.read)
         return Reporter("Ingress", reads, self._calls.report)
 
-    def _down(self) -> set[str]:
-        return set(self._watched.down()) | set(self._rules.missing)
-
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Read the rules before the first bundle, then follow what changes."""
-        with contextlib.suppress(StoreUnavailable):
-            await self._rules.refresh()
-        following = [
-            asyncio.create_task(self._rules.follow()),
-            asyncio.create_task(self._follow_changes()),
-        ]
+        await self._reading.start()
         await self._warm_up()
         self._learning.start()
         self._models.shadow.start()
@@ -150,8 +147,7 @@ class Ingress:
         gc.collect()
         gc.freeze()
         yield
-        for task in following:
-            task.cancel()
+        await self._reading.aclose()
         await self._learning.aclose()
         await self._models.aclose()
         await self._reporter.aclose()
@@ -164,42 +160,23 @@ class Ingress:
         """Open the ways to the other replicas before the first client's deadline runs."""
         slot = default_slot(1)
         request = decode(_WARM_UP)
-        view = self._rules.view
-        if view is None:
-            return
+        view = self._rules.serving
         bids = to_bids(request.bids, [0])
         posteriors = self._estimator.posteriors(view, slot, bids.brand_ids)
         batch = self._estimator.batch(request, datetime.now(UTC), view, slot, bids, posteriors)
         with contextlib.suppress(StoreUnavailable):
             await self._calls.score([batch])
-        await self._fetch_slots([1], RULES_DEADLINE_S)
-
-    async def _follow_changes(self) -> None:
-        async for change in self._watched.watch_changes():
-            if change.entity == EVERYTHING:  # nobody marked what Redis holds: an import, a repair
-                self._everything_changed_at = max(self._everything_changed_at, change.version)
-            self._rules.changed()
-            self._ops.heard(change)
-            if change.entity == EVERYTHING or change.entity == "partner" or change.id == 0:
-                self._slots.all_changed()
-            elif change.entity in SLOT_ENTITIES:
-                self._slots.changed(change.id)
-
-    async def _fetch_rules(self) -> RulesFetched:
-        return await self._calls.fetch_rules(RULES_DEADLINE_S, self._everything_changed_at)
-
-    async def _fetch_slots(self, keys: list[SlotKey], deadline_s: float) -> SlotsFetched:
-        return await self._calls.fetch_slots(keys, deadline_s, self._everything_changed_at)
+        await self._calls.fetch_slots([1], RULES_DEADLINE_S, 0)
 
     async def _predict(self, batch: ScoreBatch) -> Prediction:
         return await self._gather.ask(batch, weight=len(batch))
 
     def _readiness(self) -> dict[str, Any]:
-        down = self._down()
+        down = self._reading.down()
         if self._calls.versions == NO_PREDICTION.versions:
             down.add("models")
         return {
-            "ready": self._rules.view is not None,
+            "ready": bool(self._rules.serving.brand_ids),
             "degraded": sorted(down),
             "models": {"ctr": self._calls.versions.ctr, "cvr": self._calls.versions.cvr},
         }

@@ -10,6 +10,7 @@ from bidding.evaluate import Evaluation
 from bidding.pricing import PricingModel
 from bidding.reasons import Reason
 from deployments.metrics import LATENCY, LATENCY_EDGES, OVER_ALL_EDGES, Key, key
+from deployments.score_answer import PARTS
 from deployments.scorer import Scored
 
 # Bundles summed up in one stroke: numpy's price per call is then paid by all of them.
@@ -63,7 +64,7 @@ class ScoreMeter:
             found[LATENCY, (edge,)] = count
         for status, count in self.statuses.items():
             found[key("adbid_score_requests_total", str(status))] = count
-        for part in ("features", "rules", "scoring"):
+        for part in PARTS:
             found[key("adbid_degraded_total", part)] = self._degraded[part]
         for model in PricingModel:
             found[key("bid_requests_total", model.name)] = int(self._pricing[model])

@@ -5,8 +5,9 @@ change feed is connected; a stale one is kept, to answer from when the stores ca
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -59,6 +60,15 @@ class NearCache(Generic[Key, Value]):
         row = self._rows.get(key)
         if row is not None:
             self._rows[key] = (float("-inf"), row[1])
+
+    def stale_where(self, holds: Callable[[Value], bool]) -> None:
+        """`stale` for every row whose value `holds`."""
+        for key in [key for key, (_, value) in self._rows.items() if holds(value)]:
+            self.stale(key)
+
+    def newest(self, count: int) -> list[Value]:
+        """The values used last, latest first, at most `count` of them."""
+        return [value for _, value in islice(reversed(self._rows.values()), count)]
 
     def all_stale(self, not_after: float) -> None:
         """The change feed was lost: no row is fresh beyond `not_after`."""

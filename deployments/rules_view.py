@@ -9,12 +9,14 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from bidding.bundle import RuleBook
 from bidding.errors import StoreUnavailable
 from bidding.pricing import Floats
 from bidding.rulebook import CompiledRules, compile_rules
 from stores.feature_types import Counts, RulesFetched, RulesSnapshot
 
 NO_COUNTS = Counts()
+NO_RULES = RulesSnapshot(RuleBook({}, {}), {}, {}, {})
 # Even with no change announced, nothing is believed for longer than this.
 REFRESH_S = 30.0
 RETRY_S = 0.5
@@ -60,14 +62,31 @@ def view_of(snapshot: RulesSnapshot) -> RulesView:
 
 
 class RulesFeed:
-    """Keeps the newest view; the last known one goes on serving while the stores are away."""
+    """Keeps the newest view; the last known one goes on serving while the stores are away.
+
+    `view` is what this process read of a store, None before. `serving` is never None: before
+    there is a view it is what was recalled of an earlier life, at worst no brand at all.
+    """
 
     def __init__(self, fetch: Callable[[], Awaitable[RulesFetched]]) -> None:
         self._fetch = fetch
         self._changed = asyncio.Event()
+        self._recalled = view_of(NO_RULES)
         self.view: RulesView | None = None
         self.missing: frozenset[str] = frozenset()
         self.read_at = float("-inf")
+
+    @property
+    def serving(self) -> RulesView:
+        """What a bundle is decided by."""
+        return self._recalled if self.view is None else self.view
+
+    def recall(self, snapshot: RulesSnapshot) -> None:
+        """Serve by these rules of earlier until a store tells others.
+
+        Raises `BrokenRuleBook` when they contradict themselves.
+        """
+        self._recalled = view_of(snapshot)
 
     @property
     def stale(self) -> bool:

@@ -13,6 +13,9 @@ from bidding.evaluate import Evaluation
 from bidding.pricing import PricingModel
 from bidding.reasons import Reason
 
+# What `degraded` may name: stores that were away, then what the answer went without.
+PARTS = ("redis", "postgres", "features", "rules", "scoring")
+
 
 class Winner(Struct):
     """Who won, at what value, and what it pays: as value per impression and in its own terms."""
@@ -48,7 +51,7 @@ class Versions(Struct):
 
 
 class ScoreAnswer(Struct):
-    """One decision. `degraded` names what was missing: features, rules, scoring."""
+    """One decision. `degraded` names what was missing, of `PARTS`."""
 
     decision_id: str
     slot_id: int

@@ -87,6 +87,7 @@ class Scorer:
         explain: Explain,
         estimator: Estimator,
         *,
+        away: Callable[[], tuple[str, ...]] = lambda: (),
         record: Callable[[Scored], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[int], bytes] = os.urandom,
@@ -96,6 +97,7 @@ class Scorer:
         self._predict = predict
         self._explain = explain
         self._estimator = estimator
+        self._away = away
         self._record = record
         self._clock = clock
         self._chance = chance
@@ -104,7 +106,7 @@ class Scorer:
         """The answer to one body that came at `at` (monotonic seconds), within its `tmax_ms`."""
         request = decode(body)
         until = at + request.tmax_ms / 1000.0 - ANSWER_S
-        view = self._view()
+        view = self._rules.serving
         now = self._clock()
         read = await self._read_slot(request, until)
         bids = to_bids(request.bids, _brand_ids(request, view))
@@ -113,7 +115,7 @@ class Scorer:
         prediction, scored = await self._ask_models(batch, until)
         odds = _odds(posteriors, prediction)
         evaluation = evaluate_bids(bids, read.slot.terms(), odds, view.rules, request.auction_type)
-        degraded = _degraded(read, scored, self._rules)
+        degraded = _degraded(read, scored, self._rules, self._away())
         explained = await self._explained(request, batch, posteriors, evaluation, until)
         decision = str(decision_id(now, self._chance(CHANCE_BYTES)))
         answer = score_answer.encode(
@@ -134,11 +136,6 @@ class Scorer:
             )
         )
         return answer
-
-    def _view(self) -> RulesView:
-        if self._rules.view is None:
-            raise StoreUnavailable("the rules were never read; try again in a moment")
-        return self._rules.view
 
     async def _read_slot(self, request: ScoreRequest, until: float) -> SlotRead:
         key = request.slot_key
@@ -203,8 +200,12 @@ def _quality(
     return predicted.astype(np.float64) / posterior
 
 
-def _degraded(read: SlotRead, scored: bool, rules: RulesFeed) -> tuple[str, ...]:
-    found = []
+def _degraded(
+    read: SlotRead, scored: bool, rules: RulesFeed, away: tuple[str, ...]
+) -> tuple[str, ...]:
+    found = [*away]
+    if read.missing:
+        found += sorted(read.missing.difference(away, ("features",)))
     if read.degraded:
         found.append("features")
     if rules.stale:

@@ -83,7 +83,7 @@ class FeatureStore:
             missing.add("redis")
         misses = [key for key in wanted if key not in found]
         if misses:
-            stored = await self._stored(misses, until - time.monotonic())
+            stored = await self._stored(misses, until - time.monotonic(), at_least)
             found |= stored
             if len(stored) < len(misses):
                 missing.add("postgres")
@@ -112,7 +112,7 @@ class FeatureStore:
             snapshot = None
         if snapshot is None or snapshot.version < at_least:
             try:
-                snapshot = await self._stored_rules(until - time.monotonic())
+                snapshot = await self._stored_rules(until - time.monotonic(), at_least)
             except StoreUnavailable:
                 if snapshot is None:
                     raise
@@ -148,8 +148,20 @@ class FeatureStore:
                 found[key] = slot
         return found
 
-    async def _stored(self, keys: list[SlotKey], seconds: float) -> Found:
+    async def _stored(self, keys: list[SlotKey], seconds: float, at_least: int) -> Found:
         """From PostgreSQL, as far as it answers in time.
+
+        A query that was under way may have begun before version `at_least` was committed: what
+        it says of older is asked for once more.
+        """
+        until = time.monotonic() + seconds
+        joined = [key for key in keys if key in self._asked]
+        found = await self._join(keys, seconds)
+        old = [key for key in joined if key in found and _version_of(found[key]) < at_least]
+        return found | await self._join(old, until - time.monotonic()) if old else found
+
+    async def _join(self, keys: list[SlotKey], seconds: float) -> Found:
+        """What PostgreSQL says of the keys, as far as it answers in time.
 
         A key that is being asked for already is waited for, not asked again; a query goes on
         when its caller's time is up, so that the next one finds its answer in Redis.
@@ -185,7 +197,16 @@ class FeatureStore:
         self._later(self._write_back(rows, ids, names))
         return found
 
-    async def _stored_rules(self, seconds: float) -> RulesSnapshot:
+    async def _stored_rules(self, seconds: float, at_least: int) -> RulesSnapshot:
+        """From PostgreSQL; asked once more where a query under way began before `at_least`."""
+        until = time.monotonic() + seconds
+        joined = self._rules is not None
+        snapshot = await self._join_rules(seconds)
+        if joined and snapshot.version < at_least:
+            return await self._join_rules(until - time.monotonic())
+        return snapshot
+
+    async def _join_rules(self, seconds: float) -> RulesSnapshot:
         """From PostgreSQL; concurrent callers share one query."""
         if self._rules is None:
             self._rules = asyncio.create_task(self._query_rules())
@@ -225,6 +246,10 @@ class FeatureStore:
         task = asyncio.create_task(_quietly(work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _version_of(slot: SlotFeatures | None) -> int:
+    return 0 if slot is None else slot.version
 
 
 def _no_ids(names: list[str], known: Mapping[str, int]) -> dict[str, int]:

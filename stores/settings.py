@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         registry = hashlib.sha256((self.mlflow_tracking_uri or "").encode()).hexdigest()[:12]
         return self.home / "models" / registry
 
+    @property
+    def last_known(self) -> Path:
+        """Where an ingress keeps what it would answer from without any store."""
+        return self.home / "last_known.json"
+
     @field_validator("home", "artifact_root", "serve_config")
     @classmethod
     def _absolute(cls, path: Path) -> Path:

@@ -80,8 +80,10 @@ class InProcess:
     async def _fetch_rules(self) -> RulesFetched:
         return await self._ops.features.fetch_rules(DEADLINE_S)
 
-    async def _fetch_slots(self, keys: list[SlotKey], deadline: float) -> SlotsFetched:
-        return await self._ops.features.fetch_slots(keys, deadline)
+    async def _fetch_slots(
+        self, keys: list[SlotKey], deadline: float, at_least: int
+    ) -> SlotsFetched:
+        return await self._ops.features.fetch_slots(keys, deadline, at_least)
 
     async def _predict(self, batch: ScoreBatch) -> Prediction:
         ctr = self._ctr.predict(batch, batch.ctr)

@@ -88,6 +88,46 @@ async def test_concurrent_misses_of_one_slot_make_one_query(postgres_url: str) -
     assert queries == 1
 
 
+class HeldPostgres(Postgres):
+    """Holds back the answer to its first query, which was read before."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.read, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def fetch(self, query: str, *arguments: object):  # type: ignore[no-untyped-def]
+        rows = await super().fetch(query, *arguments)
+        if not self.read.is_set():
+            self.read.set()
+            await self.go_on.wait()
+        return rows
+
+
+@pytest.mark.parametrize("of", ["slots", "rules"])
+async def test_a_query_begun_before_a_commit_does_not_answer_for_after_it(
+    postgres_url: str, of: str
+) -> None:
+    postgres = HeldPostgres(postgres_url)
+    store = FeatureStore(postgres, unreachable_redis())
+
+    async def version(at_least: int) -> int:
+        if of == "rules":
+            return (await store.fetch_rules(WAIT_S, at_least)).snapshot.version
+        return (await store.fetch_slots([5], WAIT_S, at_least)).slots[5].version
+
+    before = asyncio.create_task(version(0))
+    await postgres.read.wait()
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        row = connection.execute(ANNOUNCE_PSYCOPG, ("slot", 5)).fetchone()
+    assert row is not None
+    after = asyncio.create_task(version(row[0]))
+    await asyncio.sleep(0.3)  # until it has joined the query under way
+    postgres.go_on.set()
+    assert await after == row[0]
+    assert await before == row[0] - 1
+    await store.aclose()
+
+
 async def test_a_frozen_redis_holds_nobody_beyond_the_deadline(
     postgres_url: str, redis_server: RedisProcess
 ) -> None:

@@ -121,6 +121,50 @@ async def replicas(postgres_url: str, redis_url: str) -> AsyncIterator[list[str]
         yield [stack.enter_context(live_service(postgres_url, redis_url)) for _ in range(2)]
 
 
+async def reasons(urls: list[str], slot: str) -> list[str | None]:
+    """What each replica says of one CPM bid on the slot, in order."""
+    bid = {"bid_id": "b", "brand_id": 3, "pricing_model": "CPM", "amount": AMOUNT}
+    body = {"slot": slot, "tmax_ms": 5_000, "bids": [bid]}
+    async with httpx.AsyncClient(timeout=10) as client:
+        answers = [await client.post(f"{url}/api/score", json=body) for url in urls]
+    return [answer.raise_for_status().json()["results"][0]["reason"] for answer in answers]
+
+
+async def seconds_until(urls: list[str], slot: str, reason: str | None) -> float:
+    """How long after now every replica says `reason`, and keeps to it."""
+    started = time.monotonic()
+    while await reasons(urls, slot) != [reason] * len(urls):
+        assert time.monotonic() - started < LIVE_WITHIN_S
+    live = time.monotonic() - started
+    for _ in range(5):
+        assert await reasons(urls, slot) == [reason] * len(urls)
+    return live
+
+
+async def test_a_saved_slot_and_a_saved_partner_are_live_in_both_replicas_within_a_second(
+    replicas: list[str], postgres_url: str, redis_url: str
+) -> None:
+    settings = Settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url)
+    async with open_keys(settings) as keys:
+        token = (await keys.create("slots", SCOPES, Author("test"))).token
+    headers = {"Authorization": f"Bearer {token}", "If-Match": "*"}
+    async with httpx.AsyncClient(base_url=replicas[0], headers=headers, timeout=10) as client:
+        name = {"external_key": "live-partner", "name": "Live"}
+        partner = (await client.post("/partners", json=name)).raise_for_status().json()
+        body = {"external_key": "live-slot", "name": "Live", "partner_id": partner["id"]}
+        slot = (await client.post("/slots", json=body)).raise_for_status().json()
+        assert await reasons(replicas, "live-slot") == [None, None]
+        for path, fields, paused in (
+            (f"/slots/{slot['id']}", body, "SLOT_PAUSED"),
+            (f"/partners/{partner['id']}", name, "PARTNER_PAUSED"),
+        ):
+            for change, reason in ((True, paused), (False, None)):
+                saved = await client.put(path, json=fields | {"paused": change})
+                saved.raise_for_status()
+                live = await seconds_until(replicas, "live-slot", reason)
+                print(f"{path} paused={change}: live after {1000 * live:.0f} ms")
+
+
 async def test_a_saved_change_is_live_in_both_replicas_within_a_second(
     replicas: list[str], postgres_url: str, redis_url: str
 ) -> None:

@@ -35,21 +35,31 @@ class World:
     def __init__(self) -> None:
         self.stores_answer_s = 0.0
         self.models_answer_s = 0.0
+        self.missing: frozenset[str] = frozenset()
+        self.away: tuple[str, ...] = ()
         self.batches: list[ScoreBatch] = []
         self.lift = 2.0
         self.rules = RulesFeed(self.fetch_rules)
         self.slots = SlotSource(self.fetch_slots)
         self.scorer = Scorer(
-            self.rules, self.slots, self.predict, self.explain, Estimator.from_configs()
+            self.rules,
+            self.slots,
+            self.predict,
+            self.explain,
+            Estimator.from_configs(),
+            away=lambda: self.away,
         )
 
     async def fetch_rules(self) -> RulesFetched:
         return RulesFetched(SNAPSHOT)
 
-    async def fetch_slots(self, keys: list[SlotKey], deadline: float) -> SlotsFetched:
+    async def fetch_slots(
+        self, keys: list[SlotKey], deadline: float, at_least: int
+    ) -> SlotsFetched:
         await asyncio.sleep(self.stores_answer_s)
         known = {key: default_slot(key) for key in keys if key == 7}
-        return SlotsFetched(known, unknown=frozenset(keys) - frozenset(known))
+        unknown = frozenset(keys) - frozenset(known)
+        return SlotsFetched(known, unknown=unknown, missing=self.missing)
 
     async def predict(self, batch: ScoreBatch) -> Prediction:
         await asyncio.sleep(self.models_answer_s)
@@ -128,9 +138,30 @@ async def test_a_slot_is_read_once_while_it_is_fresh(world: World) -> None:
     assert (await world.ask())["degraded"] == []
 
 
-async def test_without_rules_the_answer_is_try_again() -> None:
-    with pytest.raises(StoreUnavailable):
-        await World().ask()
+async def test_without_any_rules_every_brand_is_unknown_and_the_answer_says_why() -> None:
+    answer = await World().ask()
+    assert [result["reason"] for result in answer["results"]] == ["UNKNOWN_BRAND"]
+    assert answer["degraded"] == ["rules"]
+    assert answer["winner"] is None
+
+
+async def test_recalled_rules_decide_until_a_store_tells_others() -> None:
+    world = World()
+    world.rules.recall(SNAPSHOT)
+    recalled = await world.ask()
+    assert recalled["winner"]["bid_id"] == "b1"
+    assert recalled["degraded"] == ["rules"]
+    assert world.rules.view is None  # so that nobody takes a brand that is not there for unknown
+    await world.rules.refresh()
+    assert (await world.ask())["degraded"] == []
+
+
+async def test_stores_that_are_away_are_named_once(world: World) -> None:
+    world.away, world.missing = ("redis",), frozenset({"redis", "postgres"})
+    assert (await world.ask())["degraded"] == ["redis", "postgres"]
+    assert (await world.ask())["degraded"] == ["redis"]  # the slot is in the near cache by now
+    world.away = ()
+    assert (await world.ask())["degraded"] == []
 
 
 async def test_the_posterior_in_the_matrix_is_the_rate_in_the_answer(world: World) -> None:

@@ -1,0 +1,142 @@
+"""An ingress over stores that are killed and frozen: it answers, in time, and says without what."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from stores.migrating import migrate
+from stores.seed import seed
+from tests.live_service import live_service
+from tests.servers import PostgresProcess, RedisProcess
+
+SOON_S = 5.0
+TMAX_MS = 25
+# What a process on a busy test machine may lie idle beyond a deadline.
+SLACK_MS = 250
+
+
+@pytest.fixture(scope="module")
+def postgres(server_root: Path) -> Iterator[PostgresProcess]:
+    server = PostgresProcess(server_root / "ingress-postgres")
+    server.start()
+    migrate(server.url("postgres"))
+    seed(server.url("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def redis(server_root: Path) -> Iterator[RedisProcess]:
+    server = RedisProcess(server_root / "ingress-redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+def ask(url: str, slot_id: int = 7, tmax_ms: int = TMAX_MS) -> dict[str, Any]:
+    bid = {"bid_id": "b", "brand_id": 3, "pricing_model": "CPM", "amount": 1_000}
+    body = {"slot_id": slot_id, "tmax_ms": tmax_ms, "bids": [bid]}
+    answer = httpx.post(f"{url}/api/score", json=body, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def parts(url: str) -> set[str]:
+    """What an answer goes without, but for the model that there is none of here."""
+    return set(ask(url)["degraded"]) - {"scoring"}
+
+
+def until(holds: Callable[[], bool]) -> float:
+    """Waits until `holds`; answers how long it took."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < SOON_S
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+@pytest.mark.parametrize("name", ["redis", "postgres"])
+def test_a_store_that_is_away_is_named_until_it_is_back(
+    postgres: PostgresProcess, redis: RedisProcess, name: str, fault: str
+) -> None:
+    server = {"redis": redis, "postgres": postgres}[name]
+    with live_service(postgres.url("postgres"), redis.url) as url:
+        until(lambda: parts(url) == set())
+        getattr(server, fault)()
+        try:
+            named = until(lambda: name in parts(url))
+            assert ask(url)["winner"]["bid_id"] == "b"
+        finally:
+            server.start() if fault == "kill" else server.thaw()
+        back = until(lambda: parts(url) == set())
+        print(f"{name} {fault}: named after {named:.2f} s, gone {back:.2f} s after its return")
+
+
+def test_an_ingress_that_starts_without_stores_answers_from_what_was_last_known(
+    postgres: PostgresProcess, redis: RedisProcess, tmp_path: Path
+) -> None:
+    stores = postgres.url("postgres"), redis.url
+    with live_service(*stores, home=tmp_path) as url:
+        known = ask(url, tmax_ms=5_000)
+    postgres.kill()
+    redis.kill()
+    try:
+        with live_service(*stores, home=tmp_path) as url:
+            answer = ask(url)
+            assert set(answer["degraded"]) >= {"features", "rules"}
+            assert answer["winner"]["vpi"] == known["winner"]["vpi"]
+            until(lambda: parts(url) >= {"redis", "postgres", "features", "rules"})
+        with live_service(*stores, home=tmp_path / "other") as url:
+            answer = ask(url)
+            assert set(answer["degraded"]) >= {"features", "rules"}
+            assert answer["winner"] is None
+            assert [result["reason"] for result in answer["results"]] == ["UNKNOWN_BRAND"]
+            event = {
+                "event_id": "e1",
+                "type": "click",
+                "occurred_at": datetime.now(UTC).isoformat(),
+                "context": {"slot_id": 7, "brand_id": 3, "device_type": "mobile"},
+            }
+            sent = httpx.post(f"{url}/api/events", json={"events": [event]}, timeout=10)
+            assert sent.status_code == 503  # to be sent again: nobody knows that there is no brand
+            postgres.start()
+            redis.start()
+            until(lambda: parts(url) == set())
+            assert ask(url)["winner"]["vpi"] == known["winner"]["vpi"]
+    finally:
+        for server in (postgres, redis):
+            if server.process is None or server.process.poll() is not None:
+                server.start()
+
+
+@pytest.mark.parametrize("frozen", [["redis"], ["postgres"], ["redis", "postgres"]])
+def test_frozen_stores_hold_no_answer_beyond_its_deadline(
+    postgres: PostgresProcess, redis: RedisProcess, frozen: list[str]
+) -> None:
+    servers = [{"redis": redis, "postgres": postgres}[name] for name in frozen]
+    with live_service(postgres.url("postgres"), redis.url) as url, httpx.Client() as client:
+        until(lambda: parts(url) == set())
+        bid = {"bid_id": "b", "brand_id": 3, "pricing_model": "CPM", "amount": 1_000}
+        took_ms = []
+        for server in servers:
+            server.freeze()
+        try:
+            for slot_id in range(1, 101):  # none was read before, so each asks the stores
+                body = {"slot_id": slot_id, "tmax_ms": TMAX_MS, "bids": [bid]}
+                started = time.perf_counter()
+                answer = client.post(f"{url}/api/score", json=body)
+                took_ms.append(1_000 * (time.perf_counter() - started))
+                assert answer.status_code in (200, 404), answer.text
+        finally:
+            for server in servers:
+                server.thaw()
+        took_ms.sort()
+        print(f"{frozen}: median {took_ms[50]:.1f} ms, worst {took_ms[-1]:.1f} ms")
+        assert took_ms[90] < TMAX_MS + 5
+        assert took_ms[-1] < TMAX_MS + SLACK_MS
