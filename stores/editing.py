@@ -76,8 +76,9 @@ def not_found(noun: Noun[DraftT, RecordT], row_id: int) -> NotFound:
 def check_version(noun: Noun[DraftT, RecordT], row: Stored, version: int | None) -> None:
     """Raises `PreconditionFailed` unless `version` is the row's or is not given."""
     if version is not None and version != row.version:
+        seen = f"not {version}" if version else "which is not what the ETag says"
         raise PreconditionFailed(
-            f"{noun.name} {row.id} is at version {row.version} now, not {version}; read it again",
+            f"{noun.name} {row.id} is at version {row.version} now, {seen}; read it again",
             current=row.model_dump(mode="json"),
         )
 

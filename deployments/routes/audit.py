@@ -35,11 +35,11 @@ class AuditQuery(BaseModel):
 
 
 class RevertIn(BaseModel):
-    """Why a write is undone."""
+    """Why a write is undone, where somebody says so."""
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=NO_NUL)]
+    reason: Annotated[str | None, Field(min_length=1, max_length=500, pattern=NO_NUL)] = None
 
 
 def build(editing: Editing, audit: AuditReader, access: Access) -> APIRouter:
@@ -72,10 +72,11 @@ def build(editing: Editing, audit: AuditReader, access: Access) -> APIRouter:
     )
     async def revert(
         audit_id: Annotated[int, Path(alias="id", ge=1, le=LARGEST_ID)],
-        body: RevertIn,
         key: Annotated[KeyRecord, access.require("ops")],
+        body: RevertIn | None = None,
     ) -> AuditRecord:
-        await editing.revert(audit_id, author_of(key, body.reason))
+        reason = None if body is None else body.reason
+        await editing.revert(audit_id, author_of(key, reason))
         return await audit.fetch_revert(audit_id)
 
     return router

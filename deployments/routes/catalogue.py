@@ -27,7 +27,11 @@ XReason = Annotated[
     str | None,
     Header(alias="X-Reason", max_length=500, description="Why, for the audit log; percent-encoded"),
 ]
-_SEEN = re.compile(r'\*|"[0-9]{1,9}"')
+_SEEN = re.compile(r'\*|(W/)?"[!#-~]*"')
+_OURS = re.compile(r'"[1-9][0-9]{0,8}"')
+# What no row is at: the ETag of something else, or a weak one, which If-Match never takes
+# (RFC 9110, 13.1.1).
+NO_VERSION = 0
 # Documented by hand: FastAPI would answer 422 where a required header is missing, not 428.
 _IF_MATCH = {
     "parameters": [
@@ -49,15 +53,18 @@ _WRITE_REFUSED = (400, *_REFUSED, 409, 413)
 async def seen_version(request: Request) -> int | None:
     """The version that the caller has seen; `None` takes any.
 
-    Raises `PreconditionMissing`, or `InvalidRequest` for what was never an ETag of ours.
+    An ETag that was never ours is `NO_VERSION`. Raises `PreconditionMissing`, or
+    `InvalidRequest` for what is no ETag.
     """
     given = request.headers.get("if-match")
     if given is None:
         raise PreconditionMissing("send If-Match with the ETag that you have read, or *")
     if not _SEEN.fullmatch(given):
-        problem = FieldProblem("If-Match", 'must be an ETag as it was read, like "3", or *')
+        problem = FieldProblem("If-Match", 'must be one ETag as it was read, like "3", or *')
         raise InvalidRequest(f"If-Match {problem.problem}", problems=(problem,))
-    return None if given == "*" else int(given.strip('"'))
+    if given == "*":
+        return None
+    return int(given.strip('"')) if _OURS.fullmatch(given) else NO_VERSION
 
 
 SeenVersion = Annotated[int | None, Depends(seen_version)]

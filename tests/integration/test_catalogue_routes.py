@@ -75,7 +75,12 @@ async def test_two_people_never_overwrite_each_other(service: Service) -> None:
     stale = await service.client.delete(path, headers={"If-Match": '"1"'})
     assert stale.status_code == 412
     odd = await service.client.put(path, json=body, headers={"If-Match": "2"})
-    assert odd.json()["errors"][0]["path"] == "If-Match"
+    assert (odd.status_code, odd.json()["errors"][0]["path"]) == (422, "If-Match")
+    for other in ('"abc"', 'W/"2"', '""', '"99999999999999999999"', '"02"', '"-2"'):
+        foreign = await service.client.put(path, json=body, headers={"If-Match": other})
+        assert (foreign.status_code, foreign.json()["current"]) == (412, first.json()), other
+        nowhere = await service.client.delete("/strategies/999999", headers={"If-Match": other})
+        assert nowhere.status_code == 404
     forced = await service.client.put(path, json=body, headers={"If-Match": "*"})
     assert forced.status_code == 200
 
@@ -176,7 +181,22 @@ async def test_who_why_and_what_is_in_the_audit_log_and_can_be_undone(service: S
     assert twice.status_code == 409
     unknown = await service.client.post(f"/audit/{10**12}/revert", json={"reason": "x"})
     assert unknown.status_code == 404
-    assert (await service.client.post("/audit/1/revert", json={})).status_code == 422
+    empty = await service.client.post("/audit/1/revert", json={"reason": ""})
+    assert empty.status_code == 422
+
+
+@pytest.mark.parametrize("body", [{}, {"json": {}}, {"json": {"reason": None}}])
+async def test_an_undo_needs_no_reason(service: Service, body: dict[str, Any]) -> None:
+    row = await a_strategy(service)
+    path = f"/strategies/{row['id']}"
+    fields = {"name": row["name"], "vpi_multiplier": 9}
+    await service.client.put(path, json=fields, headers={"If-Match": "*"})
+    [change, _] = (
+        await service.client.get(f"/audit?entity=strategy&entity_id={row['id']}")
+    ).json()["items"]
+    undone = await service.client.post(f"/audit/{change['id']}/revert", **body)
+    assert (undone.status_code, undone.json()["reason"]) == (200, None)
+    assert (await service.client.get(path)).json()["vpi_multiplier"] == 1.5
 
 
 async def test_reading_needs_view_and_writing_needs_ops(service: Service) -> None:
