@@ -29,7 +29,7 @@ PNPM := .tools/pnpm/node_modules/.bin/pnpm
 WITH_NODE := PATH="$(CURDIR)/.tools/bin:$$PATH" CI=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status doctor test check audit chaos soak format bench bench-guard dashboard clean
+.PHONY: help up down status doctor test check audit chaos soak docs-check format bench bench-guard dashboard clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ chaos: .venv/.synced  ## break each part under load, at most 15 minutes; prints 
 
 soak: .venv/.synced  ## half of the peak for 30 minutes: memory, descriptors and p99 stay flat
 	@$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
+
+docs-check: .venv/.synced  ## follow docs/quickstart.md word for word, some minutes
+	@ADBID_FOLLOW_DOCS=1 $(BIN)/pytest tests/e2e/test_quickstart.py -rA
 
 format: .venv/.synced  ## format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -8,9 +8,11 @@ told now (the registry is out of reach, the disk is full), with the reason on th
 """
 
 import os
+import resource
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +25,8 @@ from stores.model_place import REFUSED_EXIT, UNAVAILABLE_EXIT, place
 from stores.model_trees import check_trees
 from stores.settings import load_settings
 
+CPU_S = 60
+ADDRESS_BYTES = 8 * 2**30  # most of which is never touched
 SLOWEST_RATIO = 5.0
 SLOW_ENOUGH_TO_MATTER_MS = 2.0
 _SPEED_ROUNDS = 15
@@ -34,6 +38,7 @@ _HOPELESS = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 def main(arguments: list[str]) -> int:
     """Check one version; see the module's docstring."""
+    _confine()
     try:
         print(_check(*arguments))
     except ModelRefused as refusal:
@@ -43,6 +48,19 @@ def main(arguments: list[str]) -> int:
         print(f"{type(error).__name__}: {error}")
         return UNAVAILABLE_EXIT
     return 0
+
+
+def _confine() -> None:
+    """The lowest priority, and neither memory nor time without end.
+
+    Here, not between fork and exec: a replica may map more than the limit already, and would crash
+    there.
+    """
+    os.nice(19)
+    # At the hard limit comes a SIGKILL, as from outside; a model that loops is to end before it.
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 5))
+    with suppress(ValueError, OSError):  # not on every system
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
 
 
 def _check(kind: str, name: str, subject: str, target: str, *rest: str) -> str:
