@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import mmap
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from deployments.model_slot import ModelSlot
 from stores import model_blob, model_fetch
 from stores.feature_contract import load_contract
 from stores.model_blob import pack, unpack
-from stores.model_check import ADDRESS_BYTES, check_speed
+from stores.model_check import check_speed
 from stores.model_fetch import ModelFiles, blob_key
 from stores.model_files import BOOSTER, FILES, load
 from stores.model_place import place, read_verdict, write_verdict
@@ -75,18 +74,6 @@ async def test_a_replica_starts_from_redis_once_the_blob_is_proven(
     assert slot.report.version == "3"
     assert read_verdict(tmp_path / CTR_MODEL / "3") is not None
     assert {p.name for p in (tmp_path / CTR_MODEL / "3").iterdir()} == {*FILES, "verdict.json"}
-
-
-async def test_a_replica_that_maps_more_than_a_check_may_still_has_its_models_checked(
-    good: Path, tmp_path: Path
-) -> None:
-    blobs = MemoryBlobs()
-    blobs.kept[KEY] = pack(good, "3")
-    slot = a_slot(tmp_path, blobs)
-    alone = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    with mmap.mmap(-1, 2 * ADDRESS_BYTES, flags=alone, prot=mmap.PROT_READ):  # as Ray's do
-        await slot.start()
-    assert slot.report.version == "3"
 
 
 @pytest.mark.parametrize(
