@@ -29,7 +29,7 @@ from deployments.estimates import Estimator
 from deployments.metrics_score import ScoreMeter
 from deployments.rules_view import view_of
 from deployments.score_answer import Versions
-from deployments.scorer import Prediction, Scorer
+from deployments.scorer import NOTHING_EXPLAINED, Explained, Prediction, Scorer
 from deployments.slot_source import default_slot
 from stores.feature_contract import load_contract
 from stores.feature_types import RulesSnapshot
@@ -96,8 +96,8 @@ def our_path(
         versions = Versions("1", "1")
         return Prediction(ctr.predict(batch, batch.ctr), cvr.predict(batch, batch.cvr), versions)
 
-    async def explain(batch: ScoreBatch) -> dict[str, Any]:
-        return {}
+    async def explain(batch: ScoreBatch) -> Explained:
+        return NOTHING_EXPLAINED
 
     meter = ScoreMeter()
     scorer = Scorer(rules, slots, predict, explain, Estimator.from_configs(), record=meter.record)

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from numpy import float64
-from numpy.typing import NDArray
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
@@ -14,7 +12,7 @@ from bidding.batch import ScoreBatch, join
 from bidding.errors import ModelRefused, StoreUnavailable
 from deployments.logs import TRACE_ID
 from deployments.score_answer import Versions
-from deployments.scorer import Prediction
+from deployments.scorer import Explained, Prediction
 from deployments.telemetry_report import Report
 from deployments.tracing_calls import TracedFetch
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
@@ -112,12 +110,11 @@ class Calls:
         (ctr, ctr_version), (cvr, cvr_version) = found
         return Prediction(ctr, cvr, Versions(ctr_version, cvr_version))
 
-    async def explain(self, batch: ScoreBatch) -> dict[str, dict[str, NDArray[float64]]]:
+    async def explain(self, batch: ScoreBatch) -> Explained:
         """Raises `StoreUnavailable`."""
         try:
-            return await self._scoring.explain.remote(  # type: ignore[no-any-return]
-                batch, TRACE_ID.get()
-            )
+            contributions, versions = await self._scoring.explain.remote(batch, TRACE_ID.get())
+            return Explained(contributions, Versions(*versions))
         except REMOTE_ERRORS as error:
             raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
 

@@ -21,7 +21,7 @@ from bidding.evaluate import Evaluation
 from bidding.reasons import Reason
 from deployments.estimates import Estimator
 from deployments.rules_view import RulesFeed
-from deployments.scorer import Prediction, Scored, Scorer
+from deployments.scorer import NOTHING_EXPLAINED, Explained, Prediction, Scored, Scorer
 from deployments.slot_source import SlotSource
 from stores.model_registry import CTR_MODEL
 from stores.settings import PROJECT_ROOT
@@ -149,5 +149,5 @@ def values_of(evaluation: Evaluation) -> NDArray[np.float64]:
     return np.where(evaluation.rank > 0, evaluation.vpi, 0.0)
 
 
-async def _explain_nothing(batch: ScoreBatch) -> dict[str, dict[str, NDArray[np.float64]]]:
-    return {}
+async def _explain_nothing(batch: ScoreBatch) -> Explained:
+    return NOTHING_EXPLAINED

@@ -33,6 +33,7 @@ ANSWER_S = 0.002
 # The most of what is left that a store may use, so that the models get their turn.
 STORE_SHARE = 0.5
 CHANCE_BYTES = 10
+EXPLAIN_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,21 @@ class Predict(Protocol):
     async def __call__(self, batch: ScoreBatch) -> Prediction: ...
 
 
-class Explain(Protocol):
-    """XGBoost's contributions of one batch by model and factor group, in log-odds."""
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Contributions in log-odds by model and factor group, float64[N] each, and whose they are."""
 
-    async def __call__(self, batch: ScoreBatch) -> dict[str, dict[str, NDArray[np.float64]]]: ...
+    contributions: dict[str, dict[str, NDArray[np.float64]]]
+    versions: Versions
+
+
+NOTHING_EXPLAINED = Explained({}, Versions(None, None))
+
+
+class Explain(Protocol):
+    """Explains one batch; may raise anything a remote call may."""
+
+    async def __call__(self, batch: ScoreBatch) -> Explained: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,12 @@ class Scorer:
         odds = _odds(posteriors, prediction)
         evaluation = evaluate_bids(bids, read.slot.terms(), odds, view.rules, request.auction_type)
         degraded = _degraded(read, scored, self._rules, self._away())
-        explained = await self._explained(request, batch, posteriors, evaluation, until)
+        explained = None
+        if request.explain:
+            found = await self._ask_explanation(batch, prediction.versions, until)
+            if found is None:
+                degraded = (*degraded, "explain")
+            explained = self._estimator.explanations(evaluation, posteriors, found or {})
         decision = str(decision_id(now, self._chance(CHANCE_BYTES)))
         answer = score_answer.encode(
             decision, read.slot.slot_id, prediction.versions, degraded, evaluation, explained
@@ -155,23 +172,24 @@ class Scorer:
         except (TimeoutError, ConnectionError, StoreUnavailable):
             return NO_PREDICTION, False
 
-    async def _explained(
-        self,
-        request: ScoreRequest,
-        batch: ScoreBatch,
-        posteriors: Posteriors,
-        evaluation: Evaluation,
-        until: float,
-    ) -> list[dict[str, object]] | None:
-        if not request.explain:
-            return None
-        contributions: dict[str, dict[str, NDArray[np.float64]]] = {}
+    async def _ask_explanation(
+        self, batch: ScoreBatch, versions: Versions, until: float
+    ) -> dict[str, dict[str, NDArray[np.float64]]] | None:
+        """The contributions of the models that scored; None where they cannot be had in time.
+
+        A replica that answers may have moved on, or not yet: another gets one chance.
+        """
+        if versions == NO_PREDICTION.versions:
+            return {}
         try:
             async with asyncio.timeout(until - time.monotonic()):
-                contributions = await self._explain(batch)
+                for _ in range(EXPLAIN_ATTEMPTS):
+                    explained = await self._explain(batch)
+                    if explained.versions == versions:
+                        return explained.contributions
         except (TimeoutError, ConnectionError, StoreUnavailable):
-            contributions = {}
-        return self._estimator.explanations(evaluation, posteriors, contributions)
+            return None
+        return None
 
 
 def _brand_ids(request: ScoreRequest, view: RulesView) -> list[int]:

@@ -111,18 +111,25 @@ class Scoring:
         candidate = await asyncio.to_thread(model.predict, batch, posterior), version
         return (candidate, found[1]) if name == CTR_MODEL else (found[0], candidate)
 
-    async def explain(self, batch: ScoreBatch, trace_id: str | None = None) -> dict[str, Any]:
-        """Contributions in log-odds by factor group, float64[N] each, of both models."""
+    async def explain(
+        self, batch: ScoreBatch, trace_id: str | None = None
+    ) -> tuple[dict[str, Any], tuple[str | None, str | None]]:
+        """Contributions in log-odds by factor group, float64[N] each, of both models, and the
+        versions of those."""
         with logs.answering(trace_id, "explain"):
             return self._contributions(batch)
 
-    def _contributions(self, batch: ScoreBatch) -> dict[str, Any]:
+    def _contributions(
+        self, batch: ScoreBatch
+    ) -> tuple[dict[str, Any], tuple[str | None, str | None]]:
         found: dict[str, Any] = {}
+        versions: dict[str, str] = {}
         for rate, slot, margin in (("ctr", self._ctr, batch.ctr), ("cvr", self._cvr, batch.cvr)):
             model = slot.current
             if model is not None:
                 found[rate] = model.contributions(batch, margin)
-        return found
+                versions[rate] = model.version
+        return found, (versions.get("ctr"), versions.get("cvr"))
 
     async def shadow(self, batch: ScoreBatch, champion: Said) -> Said | None:
         """What the challengers say of an answered bundle; None when they are busy."""

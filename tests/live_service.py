@@ -10,8 +10,6 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from numpy import float64
-from numpy.typing import NDArray
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
@@ -24,7 +22,7 @@ from deployments.model_view import Reports
 from deployments.models import open_models
 from deployments.ops import open_ops
 from deployments.reading import Reading
-from deployments.scorer import NO_PREDICTION, Prediction, Scorer
+from deployments.scorer import NO_PREDICTION, Explained, Prediction, Scorer
 from stores.auction_settings import load_auction_rules
 from stores.settings import Settings
 from tests.servers import free_port
@@ -79,7 +77,7 @@ class LiveService:
     async def _predict(self, batch: ScoreBatch) -> Prediction:
         return NO_PREDICTION
 
-    async def _explain(self, batch: ScoreBatch) -> dict[str, dict[str, NDArray[float64]]]:
+    async def _explain(self, batch: ScoreBatch) -> Explained:
         raise StoreUnavailable("there is no model here")
 
     def _readiness(self) -> dict[str, Any]:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from numpy import float64
-from numpy.typing import NDArray
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
@@ -22,7 +20,7 @@ from deployments.metrics_score import ScoreMeter
 from deployments.ops import open_ops
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import Versions
-from deployments.scorer import Prediction, Scored, Scorer
+from deployments.scorer import Explained, Prediction, Scored, Scorer
 from deployments.slot_source import SlotSource
 from stores import model_files
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
@@ -90,7 +88,7 @@ class InProcess:
         cvr = self._cvr.predict(batch, batch.cvr)
         return Prediction(ctr, cvr, Versions("1", "1"))
 
-    async def _explain(self, batch: ScoreBatch) -> dict[str, dict[str, NDArray[float64]]]:
+    async def _explain(self, batch: ScoreBatch) -> Explained:
         raise StoreUnavailable("not here")
 
     def _readiness(self) -> dict[str, Any]:

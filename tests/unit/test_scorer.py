@@ -11,10 +11,11 @@ import pytest
 from bidding.batch import ScoreBatch
 from bidding.bundle import Brand, RuleBook, Strategy
 from bidding.errors import BrokenRuleBook, StoreUnavailable, UnknownSlot
+from bidding.explain import FactorGroup
 from deployments.estimates import Estimator
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import Versions
-from deployments.scorer import Prediction, Scorer
+from deployments.scorer import NOTHING_EXPLAINED, Explained, Prediction, Scorer
 from deployments.slot_source import SlotSource, default_slot
 from stores.feature_types import Counts, RulesFetched, RulesSnapshot, SlotKey, SlotsFetched
 
@@ -35,6 +36,7 @@ class World:
     def __init__(self) -> None:
         self.stores_answer_s = 0.0
         self.models_answer_s = 0.0
+        self.explaining: list[str] = []
         self.missing: frozenset[str] = frozenset()
         self.away: tuple[str, ...] = ()
         self.batches: list[ScoreBatch] = []
@@ -66,8 +68,12 @@ class World:
         self.batches.append(batch)
         return Prediction(batch.ctr * self.lift, None, Versions("4", None))
 
-    async def explain(self, batch: ScoreBatch) -> dict[str, Any]:
-        raise StoreUnavailable("the explaining replica died")
+    async def explain(self, batch: ScoreBatch) -> Explained:
+        if not self.explaining:
+            raise StoreUnavailable("the explaining replica died")
+        version = self.explaining.pop(0)
+        moved = {group.name.lower(): np.full(len(batch), 0.1) for group in FactorGroup}
+        return Explained({"ctr": moved}, Versions(version, None))
 
     async def ask(self, **changes: Any) -> dict[str, Any]:
         bid = {"bid_id": "b1", "brand_id": 3, "pricing_model": "CPC", "amount": 0.5}
@@ -170,17 +176,41 @@ async def test_the_posterior_in_the_matrix_is_the_rate_in_the_answer(world: Worl
 
 
 async def test_explain_still_answers_when_the_contributions_cannot_be_had(world: World) -> None:
-    [result] = (await world.ask(explain=True))["results"]
+    answer = await world.ask(explain=True)
+    assert answer["degraded"] == ["explain"]
+    [result] = answer["results"]
     product = 1.0
     for factor in result["explain"]["factors"].values():
         product *= factor
     assert product == pytest.approx(result["vpi"], rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("by", "degraded", "effect"),
+    [(["4"], [], 0.1), (["5", "4"], [], 0.1), (["5", "5", "4"], ["explain"], 0.0)],
+)
+async def test_a_breakdown_is_of_the_version_that_scored_or_left_out(
+    world: World, by: list[str], degraded: list[str], effect: float
+) -> None:
+    world.explaining = by
+    answer = await world.ask(explain=True)
+    assert answer["degraded"] == degraded
+    breakdown = answer["results"][0]["explain"]["breakdown"]
+    assert breakdown["device"] == pytest.approx(np.exp(effect))
+
+
+async def test_without_a_model_there_is_nothing_to_explain(world: World) -> None:
+    world.models_answer_s = NEVER_S
+    world.explaining = ["4"]
+    answer = await world.ask(explain=True, tmax_ms=50)
+    assert answer["degraded"] == ["scoring"]
+    assert set(answer["results"][0]["explain"]["breakdown"].values()) == {1.0}
+
+
 async def test_a_late_explanation_does_not_hold_the_answer(world: World) -> None:
-    async def never(batch: ScoreBatch) -> dict[str, Any]:
+    async def never(batch: ScoreBatch) -> Explained:
         await asyncio.sleep(NEVER_S)
-        return {}
+        return NOTHING_EXPLAINED
 
     scorer = Scorer(world.rules, world.slots, world.predict, never, Estimator.from_configs())
     bid = {"bid_id": "b1", "brand_id": 3, "pricing_model": "CPC", "amount": 0.5}
