@@ -10,6 +10,8 @@ from deployments.rules_view import RulesFeed
 from deployments.slot_source import SlotSource
 
 STORES = ("redis", "postgres")
+# Each is there from the start, at zero: Prometheus sees no increase in a series that begins high.
+DROPS = ("queue_full", "refused", "failed", "shutdown", "bids_queue_full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class IngressParts:
             key("adbid_decisions_total", "recorded"): log.recorded,
             key("adbid_decisions_total", "written"): log.written,
         }
-        for reason, count in log.dropped.items():
+        for reason, count in (dict.fromkeys(DROPS, 0) | log.dropped).items():
             found[key("adbid_decision_log_dropped_total", reason)] = count
         return found
 

@@ -1,10 +1,13 @@
 """What is seen of the running service: one trace across its processes, its metrics by PromQL."""
 
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +16,15 @@ from typing import Any
 import httpx
 import pytest
 
+from deployments.metrics import METRICS
 from tests.otlp import Receiver, Span, receiving, tree
 from tests.servers import free_port
+from tests.unit.test_alerts import ALERTS, metric_of, queries, rules, used
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 PORT = 19_100
 URL = f"http://127.0.0.1:{PORT}"
+DOCS = ALERTS.parents[2] / "docs/metrics.md"
 PARENT = "4bf92f3577b34da6a3ce929d0e0e4736"
 P95 = "histogram_quantile(0.95, sum by (le) (rate(score_latency_seconds_bucket[1m])))"
 
@@ -94,13 +100,104 @@ def test_only_what_is_worth_it_is_exported(receiver: Receiver) -> None:
     assert receiver.of(plain.headers["x-trace-id"]) == []
 
 
+def series() -> dict[str, list[dict[str, str]]]:
+    """The labels of every series that is served now, by metric."""
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for line in httpx.get(f"{URL}/metrics", timeout=10).text.splitlines():
+        if not line.startswith("#"):
+            name, braces = re.findall(r"^(\w+)(?:\{(.*)\})? ", line)[0]
+            found[metric_of(name)].append(dict(re.findall(r'(\w+)="([^"]*)"', braces)))
+    return found
+
+
+def documented_values() -> dict[str, set[str]]:
+    """The values of the labels that mean the same in every metric, as our page lists them."""
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", DOCS.read_text(), re.MULTILINE)
+    alike = ("part", "queue", "store", "verdict", "limit")
+    return {label: set(re.findall(r"`(\w+)`", says)) for label, says in rows if label in alike}
+
+
+def test_what_is_served_is_what_is_documented() -> None:
+    assert score().status_code == 200
+    time.sleep(2.5)  # replicas report once a second
+    text = httpx.get(f"{URL}/metrics", timeout=10).text
+    found = series()
+    assert re.findall(r"^# TYPE (\w+) (\w+)", text, re.MULTILINE) == [
+        (metric.name, metric.kind) for metric in METRICS
+    ]
+    values = documented_values()
+    assert len(values) == 5
+    for metric in METRICS:
+        for labels in found[metric.name]:
+            assert labels.keys() - {"le"} == set(metric.labels), metric.name
+            for label in labels.keys() & values.keys():
+                assert labels[label] in values[label], (metric.name, labels)
+    deployments = {each["deployment"] for each in found["adbid_replicas"]}
+    assert deployments == {"Ingress", "Features", "Scoring", "Rollup"}
+    drops = {each["reason"] for each in found["adbid_decision_log_dropped_total"]}
+    assert drops == {"queue_full", "refused", "failed", "shutdown", "bids_queue_full"}
+
+
+def test_readiness_names_what_is_missing_and_health_does_not_mind() -> None:
+    """Nothing was trained here, so there is no model."""
+    assert httpx.get(f"{URL}/healthz").json() == {"status": "ok"}
+    ready = httpx.get(f"{URL}/readyz")
+    assert ready.status_code == 200
+    assert ready.json() == {
+        "ready": True,
+        "degraded": ["models"],
+        "models": {"ctr": None, "cvr": None},
+    }
+
+
+def test_every_route_answers_with_its_trace() -> None:
+    sent = {"traceparent": f"00-{PARENT}-00f067aa0ba902b7-00"}
+    for path in ("/healthz", "/metrics", "/api/models", "/no-such-page"):
+        assert httpx.get(f"{URL}{path}", headers=sent).headers["x-trace-id"] == PARENT
+
+
+def test_a_head_that_trickles_is_ended_by_the_proxy() -> None:
+    started = time.monotonic()
+    said = b""
+    with socket.create_connection(("127.0.0.1", PORT), timeout=30) as slow:
+        slow.sendall(b"POST /api/score HTTP/1.1\r\nhost: x\r\n")
+        slow.settimeout(0.5)
+        while time.monotonic() - started < 25:
+            try:
+                slow.sendall(b"x")
+                part = slow.recv(1_000)
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+            if not part:
+                break
+            said += part
+    assert said.startswith(b"HTTP/1.1 408")
+    assert 8 < time.monotonic() - started < 15
+
+
+def test_a_client_does_not_choose_the_address_that_its_sign_ins_count_for() -> None:
+    said = [
+        httpx.post(
+            f"{URL}/api/session",
+            json={"key": "wrong"},
+            headers={"x-forwarded-for": f"10.0.0.{number}"},
+        ).status_code
+        for number in range(13)
+    ]
+    assert said[0] == 401
+    assert said[-1] == 429
+
+
 @contextmanager
 def a_prometheus(folder: Path) -> Iterator[str]:
     """A real Prometheus that scrapes the service every second."""
     port = free_port()
     config = folder / "prometheus.yml"
     config.write_text(
-        "global: {scrape_interval: 1s}\n"
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        f"rule_files: ['{ALERTS}']\n"
         "scrape_configs:\n"
         f"- {{job_name: adbid, static_configs: [{{targets: ['127.0.0.1:{PORT}']}}]}}\n"
     )
@@ -144,3 +241,42 @@ def test_a_real_prometheus_tells_the_p95(tmp_path: Path) -> None:
         assert (ask(prometheus, 'sum(bid_requests_total{model="CPC"})') or 0) > 0
         assert ask(prometheus, 'adbid_store_up{store="postgres"}') == 1
     print(f"P95 by PromQL after {asked} bundles: {p95 * 1000:.1f} ms")
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="the package prometheus is missing")
+def test_a_real_prometheus_evaluates_every_alert_and_every_panel(tmp_path: Path) -> None:
+    with a_prometheus(tmp_path) as prometheus:
+        until = time.monotonic() + 60
+        evaluated: list[dict[str, Any]] = []
+        while time.monotonic() < until and not firing(evaluated):
+            score()
+            time.sleep(0.5)
+            evaluated = evaluated_rules(prometheus)
+        assert [rule["name"] for rule in evaluated] == [rule["alert"] for rule in rules()]
+        assert [rule["health"] for rule in evaluated] == ["ok"] * len(evaluated)
+        for query in queries():
+            asked = {"query": query.replace("$__rate_interval", "1m")}
+            answer = httpx.get(f"{prometheus}/api/v1/query", params=asked, timeout=10)
+            assert answer.json()["status"] == "success", query
+    assert firing(evaluated) == {"AdBidNoRetrain"}  # this system has never trained
+    served = series().keys() | {"up"}
+    absent = {metric_of(name) for query in queries() for name, _ in used(query)} - served
+    assert absent == {
+        # of models, and there is none here
+        "adbid_gate_verdicts",
+        "adbid_model_calibration_ratio",
+        "adbid_model_info",
+        "adbid_model_trained_timestamp_seconds",
+    }
+
+
+def evaluated_rules(prometheus: str) -> list[dict[str, Any]]:
+    try:
+        found = httpx.get(f"{prometheus}/api/v1/rules", timeout=5).json()["data"]["groups"]
+    except (httpx.HTTPError, LookupError):
+        return []
+    return [rule for group in found for rule in group["rules"]]
+
+
+def firing(evaluated: list[dict[str, Any]]) -> set[str]:
+    return {rule["name"] for rule in evaluated if rule["state"] == "firing"}
