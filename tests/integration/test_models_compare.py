@@ -102,6 +102,10 @@ def test_it_shows_calibration_of_both_and_how_far_they_disagree(
         two_versions(tracking, tmp_path / "model")
         with live_service(postgres_url, redis_url, tracking, two_replicas) as url:
             found = json.loads(compare("--json", "--url", url))
+            monkeypatch.delenv("ADBID_KEY")
+            admin_key = tmp_path / "home/secrets/admin-key"
+            admin_key.parent.mkdir(parents=True)
+            admin_key.write_text(token + "\n")
             shown = compare("--url", url)
             keyless = json.loads(compare("--json", "--url", url, "--key", "wrong"))
         away = json.loads(compare("--json", "--url", f"http://127.0.0.1:{free_port()}"))
