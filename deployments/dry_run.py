@@ -21,6 +21,7 @@ from bidding.evaluate import Evaluation
 from bidding.reasons import Reason
 from deployments.estimates import Estimator
 from deployments.rules_view import RulesFeed
+from deployments.score_answer import STORES
 from deployments.scorer import NOTHING_EXPLAINED, Explained, Prediction, Scored, Scorer
 from deployments.slot_source import SlotSource
 from stores.model_registry import CTR_MODEL
@@ -119,8 +120,9 @@ class DryRunner:
 def problem_of(scored: Scored) -> str | None:
     """Why a decision proves nothing, None where it does: something was missing, or a bid without
     a reason to be out has no value."""
-    if scored.degraded:
-        return f"degraded: {', '.join(scored.degraded)}"
+    without = [part for part in scored.degraded if part not in STORES]  # the other store stood in
+    if without:
+        return f"degraded: {', '.join(without)}"
     evaluation = scored.evaluation
     valueless = ~np.isfinite(evaluation.vpi) & ~np.isin(evaluation.reason, VALUELESS)
     if valueless.any():

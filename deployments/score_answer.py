@@ -14,7 +14,8 @@ from bidding.pricing import PricingModel
 from bidding.reasons import Reason
 
 # What `degraded` may name: stores that were away, then what the answer went without.
-PARTS = ("redis", "postgres", "features", "rules", "scoring", "explain")
+STORES = ("redis", "postgres")
+PARTS = (*STORES, "features", "rules", "scoring", "explain")
 
 
 class Winner(Struct):

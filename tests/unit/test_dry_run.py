@@ -46,11 +46,14 @@ def replica() -> Replica:
     return Replica()
 
 
-def run(replica: Replica, folder: Path, slot_id: int = 7) -> DryRunBundle:
+def run(
+    replica: Replica, folder: Path, slot_id: int = 7, missing: frozenset[str] = frozenset()
+) -> DryRunBundle:
     bundles = folder / "bundles.json"
     request = {"slot_id": slot_id, "bids": BIDS}
     bundles.write_text(json.dumps({"bundles": [{"name": "one", "request": request}]}))
     world = World()
+    world.missing = missing
 
     async def go() -> DryRunBundle:
         await world.rules.refresh()
@@ -79,6 +82,12 @@ def test_rates_that_are_none_are_refused(replica: Replica, tmp_path: Path, bad: 
 def test_a_candidate_that_did_not_score_has_not_passed(replica: Replica, tmp_path: Path) -> None:
     replica.fails = dry_run.ATTEMPTS
     assert run(replica, tmp_path).error == "degraded: scoring"
+
+
+def test_a_cache_that_is_away_costs_no_candidate_its_chance(
+    replica: Replica, tmp_path: Path
+) -> None:
+    assert run(replica, tmp_path, missing=frozenset({"redis"})).error is None
 
 
 def test_a_download_that_takes_its_time_is_waited_for(replica: Replica, tmp_path: Path) -> None:
