@@ -35,6 +35,9 @@ STRATEGIES = (
     ("Balanced", "1.00", 10),
 )
 
+DEMO_SLOT = "demo-slot-"
+"""What the external keys of demo slots start with."""
+
 # id, name, quality, bought_by
 PARTNERS = ((1, "Demo news", 0.8, None), (2, "Demo weather", 0.6, "CPM"))
 

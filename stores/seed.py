@@ -4,7 +4,7 @@ import psycopg
 
 from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING
 from stores.database_url import plain_url
-from stores.demo import BRANDS, PARTNERS, SLOTS, STRATEGIES, demo_history
+from stores.demo import BRANDS, DEMO_SLOT, PARTNERS, SLOTS, STRATEGIES, demo_history
 from stores.totals import fold_statements
 
 _LOCK = 6_071_723_115
@@ -66,7 +66,7 @@ def _seed_catalogue(connection: psycopg.Connection) -> None:
             [
                 (
                     row.slot_id,
-                    f"demo-slot-{row.slot_id}",
+                    f"{DEMO_SLOT}{row.slot_id}",
                     row.partner_id,
                     row.name,
                     row.placement_score,

@@ -1,8 +1,8 @@
 """Impressions to learn from or to be judged on, as frames of `COLUMNS`.
 
-From PostgreSQL (imported logs) or straight from a log file; `stores/outcomes.py` has what this
-service decided. `row_key` tells rows apart for ever; `weight` says how many impressions a row
-stands for; `times` how often the row happened; `converted` is null where that is not known.
+From PostgreSQL (imported logs and reports) or straight from a log file; `stores/outcomes.py` has
+what this service decided. `row_key` tells rows apart for ever; `weight` says how many impressions
+a row stands for; `times` how often the row happened; `converted` is null where that is not known.
 Weekdays count from Monday (0).
 """
 
@@ -16,6 +16,7 @@ import polars as pl
 import psycopg
 
 from stores.database_url import plain_url
+from stores.demo import DEMO_SLOT
 from stores.importing.ipinyou import read_ipinyou
 
 CHUNK_ROWS = 50_000
@@ -66,8 +67,30 @@ _ROWS = """
         AND (%(until)s::timestamptz IS NULL OR t.occurred_at < %(until)s)
     ORDER BY t.row_key
 """
-
-
+# Clicks of pairs that a log without conversions tells of, and those of the demo, teach nothing.
+_REPORTED = """
+    SELECT hashtextextended(concat_ws(' ', s.external_key, b.external_key, f.device_type,
+            f.creative_type, extract(epoch FROM f.hour_at)), 0) & 9223372036854775807,
+        0::bigint, true, v.converted, 1::float8, v.times::float8, f.hour_at, s.external_key,
+        b.external_key, s.vertical, p.external_key, p.quality::float8, s.placement_score::float8,
+        s.width::float8, s.height::float8, coalesce(s.format, ''), f.device_type, '', '', '', '',
+        '', f.creative_type, '{}'::text[], NULL::float8, s.floor::float8,
+        extract(hour FROM f.hour_at AT TIME ZONE 'UTC')::int,
+        extract(isodow FROM f.hour_at AT TIME ZONE 'UTC')::int - 1
+    FROM performance f
+    JOIN slot s ON s.id = f.slot_id
+    JOIN brand b ON b.id = f.brand_id
+    JOIN partner p ON p.id = s.partner_id
+    CROSS JOIN LATERAL (VALUES (true, f.conversions), (false, f.clicks - f.conversions))
+        v (converted, times)
+    WHERE v.times > 0
+        AND (%(since)s::timestamptz IS NULL OR f.hour_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR f.hour_at < %(until)s)
+        AND NOT starts_with(s.external_key, %(demo)s)
+        AND NOT EXISTS (SELECT FROM training_row t WHERE t.slot_id = f.slot_id
+            AND t.brand_id = f.brand_id AND t.converted IS NULL)
+    ORDER BY 1, 4
+"""
 _SLOTS = """
     SELECT external_key, vertical, placement_score::float8, width::float8, height::float8,
         coalesce(format, '')
@@ -86,6 +109,15 @@ class Window:
 def imported_rows(database_url: str, window: Window = Window()) -> Iterator[pl.DataFrame]:
     """Rows of imported logs, streamed in the order of their keys."""
     yield from _stream(database_url, _ROWS, {"since": window.since, "until": window.until})
+
+
+def reported_clicks(database_url: str, window: Window = Window()) -> Iterator[pl.DataFrame]:
+    """Clicks of `performance` with what became of them: `times` with an order, `times` without.
+
+    Both rows of a cell have one key, so that they are trained or judged on together.
+    """
+    arguments = {"since": window.since, "until": window.until, "demo": DEMO_SLOT}
+    yield from _stream(database_url, _REPORTED, arguments)
 
 
 def _stream(database_url: str, query: str, arguments: dict[str, Any]) -> Iterator[pl.DataFrame]:

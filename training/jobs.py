@@ -1,6 +1,7 @@
 """The whole of a training by hand: read, fit the priors, fit the models, register them."""
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlflow import MlflowClient
@@ -8,7 +9,7 @@ from mlflow import MlflowClient
 from bidding.contract import FeatureContract
 from bidding.errors import InvalidRequest
 from stores.priors import read_pairs, write_priors
-from stores.training_rows import imported_rows
+from stores.training_rows import Window, imported_rows, reported_clicks
 from training.dataset import conversions_of, dataset_of, key_of
 from training.metrics import Quality
 from training.pipeline import Trained, train
@@ -45,28 +46,37 @@ class Done:
 def train_all(
     client: MlflowClient, database_url: str, contract: FeatureContract, spec: TrainingSpec
 ) -> Done:
-    """CTR from all imported impressions; CVR where enough of their clicks converted.
+    """CTR from all imported impressions; CVR where enough clicks, logged or reported, converted.
 
     Raises `InvalidRequest` when there is no history to learn from.
     """
     write_priors(database_url, fit_history(read_pairs(database_url)))
-    tables = list(imported_rows(database_url))
+    logged = list(imported_rows(database_url))
+    mature = datetime.now(UTC) - timedelta(seconds=spec.nightly.conversions_mature_s)
+    reported = list(reported_clicks(database_url, Window(until=mature)))
+    tables = [*logged, *reported]
     if not tables:
-        raise InvalidRequest("there is nothing to train on: run `adbid import ipinyou FILE` first")
+        raise InvalidRequest(
+            "there is nothing to train on: run `adbid import ipinyou FILE`, or"
+            " `adbid import performance FILE --mapping ...` first"
+        )
     verticals = {
         key_of(name): name for table in tables for name in table["vertical"].unique() if name
     }
-    notes = []
-    found = train(dataset_of(tables, contract), contract, spec, verticals=verticals)
-    models = [TrainedModel(found, register(client, found, spec))]
+    models, notes = [], []
+    if logged:
+        found = train(dataset_of(logged, contract), contract, spec, verticals=verticals)
+        models.append(TrainedModel(found, register(client, found, spec)))
+    else:
+        notes.append("no CTR model: no impression log was imported, a report alone has no context")
     clicks = conversions_of(tables, contract)
-    if clicks.outcomes.sum() >= spec.cvr.min_conversions:
+    conversions = int((clicks.outcomes * clicks.counts).sum())
+    if conversions >= spec.cvr.min_conversions:
         found = train(clicks, contract, spec, rate="cvr", verticals=verticals)
         models.append(TrainedModel(found, register(client, found, spec)))
     else:
         notes.append(
-            f"no CVR model: {int(clicks.outcomes.sum())} conversions, "
-            f"{spec.cvr.min_conversions} are needed"
+            f"no CVR model: {conversions} conversions, {spec.cvr.min_conversions} are needed"
         )
     return Done(models, notes)
 
