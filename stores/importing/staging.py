@@ -38,7 +38,12 @@ DELTA = """
 
 
 def create(connection: psycopg.Connection, columns: Sequence[tuple[str, str]]) -> None:
-    """An empty `staged` table of (name, SQL type) columns, gone at commit."""
+    """An empty `staged` table of (name, SQL type) columns, gone at commit.
+
+    The transaction sorts and groups a whole file, and one runs at a time: it gets more memory
+    than a request, so that it does not sort on disk.
+    """
+    connection.execute("SET LOCAL work_mem = '128MB'")
     parts = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in columns]
     connection.execute(
         sql.SQL("CREATE TEMP TABLE staged ({}) ON COMMIT DROP").format(sql.SQL(", ").join(parts))
