@@ -52,7 +52,8 @@ class Versions(Struct):
 
 
 class ScoreAnswer(Struct):
-    """One decision. `degraded` names what was missing, of `PARTS`."""
+    """One decision. `degraded` names what was away or left out: redis, postgres, features, rules,
+    scoring, explain."""
 
     decision_id: str
     slot_id: int

@@ -1083,11 +1083,11 @@ export interface components {
         };
         /**
          * RevertIn
-         * @description Why a write is undone.
+         * @description Why a write is undone, where somebody says so.
          */
         RevertIn: {
             /** Reason */
-            reason: string;
+            reason?: string | null;
         };
         /**
          * RollbackIn
@@ -1521,7 +1521,8 @@ export interface components {
         };
         /**
          * ScoreAnswer
-         * @description One decision. `degraded` names what was missing: features, rules, scoring.
+         * @description One decision. `degraded` names what was away or left out: redis, postgres, features, rules,
+         *         scoring, explain.
          */
         ScoreAnswer: {
             decision_id: string;
@@ -4146,9 +4147,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["RevertIn"];
+                "application/json": components["schemas"]["RevertIn"] | null;
             };
         };
         responses: {
