@@ -3,6 +3,7 @@
 Slot and brand are each shrunk to the prior; the pair is shrunk to what both together say,
 added in log-odds. Shrinkage is given in expected successes, not in trials, so that one setting
 serves a click rate of 3% and one of 0.07% alike (Gelman et al., Bayesian Data Analysis, 5.3).
+With no history at all the posterior is the prior itself, and it moves away continuously.
 Training and serving call the same function.
 """
 
@@ -89,7 +90,9 @@ def pair_posterior(history: History, prior: Prior, shrinkage: Shrinkage) -> Post
     """The posterior of each pair.
 
     `alpha = successes + k * m`, `beta = failures + k * (1 - m)`, where m adds what slot and
-    brand say to the prior in log-odds and k is worth `shrinkage.pair` successes at the prior.
+    brand say to the prior in log-odds. k is the prior's own strength while slot and brand are
+    unknown, and turns into that of `shrinkage.pair` successes at the prior as they become known:
+    by ratios, since a fitted strength may be hundreds of successes.
     """
     g = prior.mean
     slot = _shrunk(history.slot_successes, history.slot_trials, g, shrinkage.slot)
@@ -97,10 +100,17 @@ def pair_posterior(history: History, prior: Prior, shrinkage: Shrinkage) -> Post
     expected = expit(logit(slot) + logit(brand) - logit(g))
     trials = np.maximum(history.pair_trials, 0.0)
     successes = np.clip(history.pair_successes, 0.0, trials)
-    k = shrinkage.pair / g
+    unknown = _unknown(history.slot_trials, g, shrinkage.slot)
+    unknown = unknown * _unknown(history.brand_trials, g, shrinkage.brand)
+    k = shrinkage.pair * (prior.successes / shrinkage.pair) ** unknown / g
     alpha = successes + k * expected
     beta = trials - successes + k * (1 - expected)
     return Posterior(alpha, beta, np.broadcast_to(slot, alpha.shape), brand)
+
+
+def _unknown(trials: Floats, g: float, worth: float) -> Floats:
+    """How much of a level's rate is still the prior's: 1 without trials, towards 0 with many."""
+    return worth / (np.maximum(trials, 0.0) * g + worth)
 
 
 def _shrunk(successes: Floats, trials: Floats, g: float, worth: float) -> Floats:

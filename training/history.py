@@ -1,7 +1,7 @@
 """Histories of slots, brands and pairs, and the posteriors they give to rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RateHistory:
-    """What happened to slots, brands and pairs, and the mean rate of each vertical's prior.
+    """What happened to slots, brands and pairs, and the prior of each vertical.
 
-    `verticals` maps a vertical's key to its prior mean; `overall` is the mean of all others.
+    `verticals` maps a vertical's key to its prior; `overall` is that of all others.
     """
 
     levels: Mapping[str, Counts]
-    verticals: Mapping[int, float]
-    overall: float
+    verticals: Mapping[int, Prior]
+    overall: Prior
 
     def posterior(self, rows: Dataset) -> Posterior:
         """The posterior of each row's pair."""
@@ -49,11 +49,9 @@ class RateHistory:
         (slot_s, slot_t), (brand_s, brand_t), (pair_s, pair_t) = found
         history = History(pair_s, pair_t, slot_s, slot_t, brand_s, brand_t)
         vertical = rows.keys["vertical"]
-        parts = [
-            (vertical == key, Prior(mean * 100.0, 100.0)) for key, mean in self.verticals.items()
-        ]
+        parts = [(vertical == key, prior) for key, prior in self.verticals.items()]
         known = np.any([mine for mine, _ in parts], axis=0) if parts else np.zeros(len(rows), bool)
-        parts.append((~known, Prior(self.overall * 100.0, 100.0)))
+        parts.append((~known, self.overall))
         return _assemble(history, parts)
 
     def rates(self, rows: Dataset) -> RowRates:
@@ -70,7 +68,9 @@ class RateHistory:
         """Write as .npz, without pickle."""
         arrays: dict[str, Any] = {
             "verticals": np.array(list(self.verticals), np.int64),
-            "means": np.array([*self.verticals.values(), self.overall]),
+            "priors": np.array(
+                [astuple(each) for each in (*self.verticals.values(), self.overall)]
+            ),
         }
         for level, counts in self.levels.items():
             arrays |= {f"{level}_keys": counts.keys, f"{level}_totals": counts.totals}
@@ -81,16 +81,20 @@ def load_history(path: Path) -> RateHistory:
     """What `RateHistory.save` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         levels = {x: Counts(arrays[f"{x}_keys"], arrays[f"{x}_totals"]) for x in _LEVELS}
-        keys, means = arrays["verticals"].tolist(), arrays["means"].tolist()
-    return RateHistory(levels, dict(zip(keys, means[:-1], strict=True)), means[-1])
+        keys = arrays["verticals"].tolist()
+        if "priors" in arrays:
+            priors = [Prior(*row) for row in arrays["priors"].tolist()]
+        else:  # models of a release that kept only the means
+            priors = [Prior(mean * 100.0, 100.0) for mean in arrays["means"].tolist()]
+    return RateHistory(levels, dict(zip(keys, priors[:-1], strict=True)), priors[-1])
 
 
 def history_of(rows: Dataset, priors: Mapping[str, PriorFit]) -> RateHistory:
     """The history that the rows are, under these priors (see `priors_of`)."""
     return RateHistory(
         {level: _count(keys, rows) for level, keys in _keys(rows).items()},
-        {key_of(name): fit.mean for name, fit in priors.items() if name},
-        priors[""].mean if "" in priors else Prior().mean,
+        {key_of(name): fit.prior for name, fit in priors.items() if name},
+        priors[""].prior if "" in priors else Prior(),
     )
 
 

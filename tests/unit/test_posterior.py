@@ -16,8 +16,19 @@ def posterior(**counts: float) -> Posterior:
     return pair_posterior(history, PRIOR, SHRINKAGE)
 
 
-def test_without_history_the_prior_speaks() -> None:
-    assert posterior().mean[0] == pytest.approx(0.03)
+def test_without_history_the_posterior_is_the_prior_itself() -> None:
+    found = posterior()
+    assert (found.alpha[0], found.beta[0]) == pytest.approx((3.0, 97.0))
+
+
+def test_the_first_impressions_move_the_prior_without_a_jump() -> None:
+    found = posterior(slot_t=0.01, brand_t=0.01, pair_t=0.01)
+    assert (found.alpha[0], found.beta[0]) == pytest.approx((3.0, 97.0), rel=0.001)
+
+
+def test_where_slot_and_brand_are_known_the_pair_is_worth_its_shrinkage() -> None:
+    found = posterior(slot_s=30_000, slot_t=1_000_000, brand_s=30_000, brand_t=1_000_000)
+    assert found.alpha[0] == pytest.approx(SHRINKAGE.pair, rel=0.001)
 
 
 def test_with_much_history_the_pair_speaks_for_itself() -> None:
