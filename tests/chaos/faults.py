@@ -23,19 +23,28 @@ FREEZE_S = 10.0
 TRAINING_S = 60.0
 
 
+# What a client may see of one process of two that dies with its requests in flight.
+IN_FLIGHT = 3
+
+
+class NotSeen(Exception):
+    """The fault could not be brought about, or did not end as it must; the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`single` faults end one process of two: no request may fail but those in flight on it."""
+    """At most `failures` requests may fail; None where nobody could answer them: the only door
+    of a host is dead, or more was asked than can be served."""
 
     name: str
     act: Callable[[System], str]
-    single: bool = False
+    failures: int | None = 0
 
 
 def all_faults() -> list[Fault]:
     """In an order in which each finds the system whole."""
     kills = [
-        Fault(f"kill -9 of one {name} replica", _kill_replica(name), single=True)
+        Fault(f"kill -9 of one {name} replica", _kill_replica(name), IN_FLIGHT)
         for name in ("Ingress", "Scoring", "Features", "Telemetry", "Rollup")
     ]
     parts = [
@@ -44,7 +53,7 @@ def all_faults() -> list[Fault]:
     ]
     return [
         *kills,
-        Fault("kill -9 of HAProxy", _kill_haproxy),
+        Fault("kill -9 of HAProxy", _kill_haproxy, None),
         *parts,
         Fault("SIGSTOP of Redis for 10 s", _freeze("redis")),
         Fault("SIGSTOP of PostgreSQL for 10 s", _freeze("postgres")),
@@ -53,7 +62,7 @@ def all_faults() -> list[Fault]:
         Fault("disk of the artifacts full", _fill_artifacts),
         Fault("clocks of events an hour off", _shift_clocks),
         Fault("a second node joins and is killed", _second_node),
-        Fault(f"a burst of {BURST_CONNECTIONS:,} connections for {BURST_S:.0f} s", _burst),
+        Fault(f"a burst of {BURST_CONNECTIONS:,} connections for {BURST_S:.0f} s", _burst, None),
     ]
 
 
@@ -94,20 +103,23 @@ def _flush(system: System) -> str:
 
 
 def _kill_training(system: System) -> str:
-    """By hand over HTTP, as the scheduler does; killed as soon as it runs."""
+    """By hand over HTTP, as the scheduler does; killed while it fits or judges."""
     token = (system.root / "secrets/admin-key").read_text().strip()
     headers = {"Authorization": f"Bearer {token}"}
     url = f"http://127.0.0.1:{system.port}/api/training/runs"
     answer = httpx.post(url, headers=headers, json={}, timeout=30)
     if answer.status_code != 202:
-        return f"the run was answered {answer.status_code}"
-    if not until(lambda: system.named("training.nightly"), 30):
-        return "it ended before it could be killed"
-    time.sleep(2)
-    running = system.named("training.nightly")
-    if running:
-        kill(running)
-    return "killed" if running else "it ended before it could be killed"
+        raise NotSeen(f"the run was answered {answer.status_code}")
+    if not until(lambda: "fitting" in _progress(url, headers), 60):
+        raise NotSeen(f"it never came to fitting: {_progress(url, headers)}")
+    kill(system.named("training.nightly"))
+    return f"killed while {_progress(url, headers)}"
+
+
+def _progress(url: str, headers: dict[str, str]) -> str:
+    """What the newest run says it does."""
+    runs = httpx.get(url, headers=headers, timeout=10).json()["items"]
+    return str(runs[0]["progress"]) if runs else ""
 
 
 def _fill_artifacts(system: System) -> str:
@@ -120,7 +132,7 @@ def _fill_artifacts(system: System) -> str:
         ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], capture_output=True, check=False
     )
     if mounted.returncode:
-        return "skipped: nothing can be mounted here"
+        raise NotSeen("nothing can be mounted here")
     try:
         done = system.adbid("train", timeout_s=TRAINING_S)
     except subprocess.TimeoutExpired:
@@ -162,7 +174,9 @@ def _second_node(system: System) -> str:
     for process in [*psutil.Process(node.pid).children(recursive=True), psutil.Process(node.pid)]:
         process.kill()
     node.wait()
-    return "joined, then killed" if came else "did not join"
+    if not came:
+        raise NotSeen("the node did not join")
+    return "joined, then killed"
 
 
 def _burst(system: System) -> str:
@@ -173,10 +187,13 @@ def _burst(system: System) -> str:
     silent = sum(each.status == 0 for each in answers)
     polite = sum(each.retry_after for each in shed)
     other = len(answers) - served - silent - len(shed)
-    return (
+    said = (
         f"{served} served, {len(shed)} shed ({polite} with Retry-After), "
         f"{silent} unanswered, {other} other"
     )
+    if other or polite < len(shed):
+        raise NotSeen(said)
+    return said
 
 
 async def _burst_answers(system: System) -> list[Answer]:

@@ -21,6 +21,8 @@ from tests.chaos.wire import Wire
 BIDS = 20
 EVENTS_IN_A_CALL = 10
 TIMEOUT_S = 5.0
+# The pair of our ids that all events of the load are of.
+EVENT_SLOT, EVENT_BRAND = 1, 1
 PRICING = (("CPC", 0.5), ("CPM", 2.4), ("CPA", 20.0))
 
 
@@ -67,7 +69,7 @@ def events(shift: timedelta = timedelta()) -> tuple[list[str], bytes]:
     """New events that happened now, or `shift` from now: their ids and the body."""
     ids = [f"chaos-{uuid.uuid4()}" for _ in range(EVENTS_IN_A_CALL)]
     at = (datetime.now(UTC) + shift).isoformat()
-    context = {"slot_id": 1, "brand_id": 1, "device_type": "mobile"}
+    context = {"slot_id": EVENT_SLOT, "brand_id": EVENT_BRAND, "device_type": "mobile"}
     rows: list[dict[str, Any]] = [
         {"event_id": each, "type": "impression", "occurred_at": at, "context": context}
         for each in ids

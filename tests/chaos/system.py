@@ -79,6 +79,33 @@ class System:
         """This system's processes whose command line holds `words`."""
         return [each for each in processes.marked(self.home) if words in _command(each)]
 
+    def lived(self, duration: str, speed: int) -> None:
+        """Simulate traffic first, so that a training has something to read."""
+        rate = ("--rate", "150", "--duration", duration, "--speed", str(speed))
+        done = self.adbid("simulate", *rate)
+        if done.returncode:
+            raise RuntimeError(f"{done.stdout}\n{done.stderr}")
+
+    def counted(self, slot_id: int, brand_id: int) -> int:
+        """Impressions of a pair in `performance`."""
+        with psycopg.connect(self.env("DATABASE_URL")) as connection:
+            row = connection.execute(
+                "SELECT coalesce(sum(impressions), 0) FROM performance"
+                " WHERE slot_id = %s AND brand_id = %s",
+                (slot_id, brand_id),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def kept(self, slot_id: int, brand_id: int) -> int:
+        """Impressions of a pair in `event`."""
+        with psycopg.connect(self.env("DATABASE_URL")) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM event WHERE type = 'impression'"
+                " AND slot_id = %s AND brand_id = %s",
+                (slot_id, brand_id),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
     def events_found(self, ids: list[str]) -> int:
         """How many of these events PostgreSQL holds."""
         with psycopg.connect(self.env("DATABASE_URL")) as connection:
