@@ -14,7 +14,7 @@ from structlog.testing import LogCapture
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
-from deployments import api, logs
+from deployments import api, door, logs, security
 from deployments.access import PUBLIC, Access
 from deployments.calls import Calls
 from deployments.door import Door
@@ -30,10 +30,12 @@ NO_BIDS = ScoreBatch.__new__(ScoreBatch)
 
 
 @pytest.fixture
-def lines() -> Iterator[list[Any]]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """What is logged, as it is configured in a replica."""
     before = structlog.get_config()
     captured = LogCapture()
+    for module in (door, logs, security):  # theirs may be bound to what an earlier test set up
+        monkeypatch.setattr(module, "log", structlog.get_logger(module.__name__))
     structlog.configure(
         processors=[logs.add_trace, captured], cache_logger_on_first_use=False, wrapper_class=None
     )

@@ -28,7 +28,8 @@ export function EditPanel({ strategy, edit, onCancel }: Props) {
   const priority = useSettled(typed?.priority, TYPING_MS);
   return (
     <div className={css.panel}>
-      <div className={css.effect}>
+      {/* It scrolls sideways on a phone, so the keyboard must reach it. */}
+      <div className={css.effect} role="region" aria-label="What it would have changed" tabIndex={0}>
         {multiplier === undefined ? (
           <p className={css.hint}>Type another multiplier or priority to see what it would have changed.</p>
         ) : (
