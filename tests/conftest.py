@@ -6,6 +6,7 @@
 - `redis_url`: the run's Redis, flushed before each module.
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -19,6 +20,16 @@ import redis
 from stores.migrating import migrate
 from stores.seed import seed
 from tests.servers import PostgresProcess, RedisProcess
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment_as_before() -> Iterator[None]:
+    """MLflow writes the server that it was pointed at into the environment; the next module's
+    settings must not read it there."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
