@@ -2,7 +2,10 @@
 
 `python -m benchmarks.events` logs decisions, posts their impressions, clicks and orders over
 HTTP at a steady rate, and waits until the rollup has counted them. All of it is on slots of the
-simulated market. Prints what was acknowledged, how fast, and whether the totals agree.
+simulated market. Prints what was acknowledged, how fast, whether the rollup kept pace, and whether
+the totals agree. Exit code 1 where they do not, where less than 98% of the rate was acknowledged,
+or where the queue grew: its mean over the last third is more than a second of events above that
+of the middle third.
 """
 
 import argparse
@@ -10,6 +13,8 @@ import asyncio
 import json
 import os
 import random
+import statistics
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,6 +45,8 @@ _COUNTED = """
         coalesce(sum(conversions), 0)::bigint
     FROM performance WHERE slot_id = ANY(%s)
 """
+SAMPLE_S = 0.5
+LEAST_TAKEN = 0.98
 _BACKLOG = "SELECT coalesce(sum(events), 0)::bigint FROM event_batch"
 
 
@@ -81,13 +88,18 @@ def a_row(at: datetime, slot_id: int, brand_id: int) -> Row:
     return tuple(columns.get(name) for name in ROW_COLUMNS)
 
 
-async def log_decisions(settings: Settings, slot_ids: list[int], count: int) -> list[UUID]:
+def ids_of(database_url: str, table: str, keys: list[str]) -> list[int]:
+    """Our ids of these slots or brands."""
+    with psycopg.connect(database_url) as connection:
+        return [row[0] for row in connection.execute(_IDS.format(table), (keys,))]
+
+
+async def log_decisions(database_url: str, slot_ids: list[int], count: int) -> list[UUID]:
     """`count` logged decisions of the last minute."""
-    with psycopg.connect(settings.database_url or "") as connection:
-        brand_ids = [row[0] for row in connection.execute(_IDS.format("brand"), (BRANDS,))]
+    brand_ids = ids_of(database_url, "brand", BRANDS)
     rng, now = random.Random(1), datetime.now(UTC)
     ids: list[UUID] = []
-    postgres = Postgres(settings.database_url or "", transaction_timeout_s=60)
+    postgres = Postgres(database_url, transaction_timeout_s=60)
     log = PostgresDecisions(postgres)
     for start in range(0, count, 5_000):
         rows = [
@@ -150,6 +162,35 @@ async def post(url: str, payloads: list[bytes], every_s: float, clients: int) ->
     return seen
 
 
+async def watch_backlog(database_url: str, found: list[int]) -> None:
+    """What is queued, twice a second, until cancelled."""
+    connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    async with connection:
+        while True:
+            row = await (await connection.execute(_BACKLOG)).fetchone()
+            assert row is not None
+            found.append(row[0])
+            await asyncio.sleep(SAMPLE_S)
+
+
+async def post_and_watch(
+    url: str, database_url: str, payloads: list[bytes], every_s: float, clients: int
+) -> tuple[Seen, list[int]]:
+    """`post`, and what was queued meanwhile."""
+    backlog: list[int] = []
+    watching = asyncio.create_task(watch_backlog(database_url, backlog))
+    seen = await post(url, payloads, every_s, clients)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    return seen, backlog
+
+
+def growth_of(backlog: list[int]) -> float:
+    """By how much the queue of the last third is longer than that of the middle third."""
+    third = max(len(backlog) // 3, 1)
+    return statistics.fmean(backlog[-third:]) - statistics.fmean(backlog[-2 * third : -third])
+
+
 def counted(database_url: str, slot_ids: list[int]) -> tuple[int, int, int]:
     with psycopg.connect(database_url) as connection:
         row = connection.execute(_COUNTED, (slot_ids,)).fetchone()
@@ -170,7 +211,7 @@ def wait_until_counted(database_url: str) -> tuple[int, float]:
             time.sleep(0.2)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=5_000, help="events a second; 0: flat out")
     parser.add_argument("--seconds", type=float, default=60)
@@ -180,39 +221,53 @@ def main() -> None:
     settings = load_settings()
     if settings.database_url is None:
         parser.error("start the system with `adbid up`, or set DATABASE_URL")
-    print(json.dumps(measure(settings, settings.database_url, arguments), indent=1))
+    found = measure(settings, settings.database_url, arguments)
+    print(json.dumps(found, indent=1))
+    return int(not found["kept_pace"])
 
 
 def measure(settings: Settings, database_url: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """One run's figures."""
     ensure_simulated_catalogue(database_url, SLOTS, BRANDS)
-    with psycopg.connect(database_url) as connection:
-        slot_ids = [row[0] for row in connection.execute(_IDS.format("slot"), (SLOTS,))]
+    slot_ids = ids_of(database_url, "slot", SLOTS)
     events = (arguments.rate or 10_000) * arguments.seconds
     decisions = round(events / (1 + CLICKED * (1 + ORDERED)))
-    ids = asyncio.run(log_decisions(settings, slot_ids, decisions))
+    ids = asyncio.run(log_decisions(database_url, slot_ids, decisions))
     payloads = list(bodies(ids, arguments.batch))
     before = counted(database_url, slot_ids)
     every_s = arguments.batch / arguments.rate if arguments.rate else 0.0
     started = time.perf_counter()
     url = f"http://{settings.host}:{settings.port}"
-    seen = asyncio.run(post(url, payloads, every_s, arguments.clients))
+    seen, queue = asyncio.run(
+        post_and_watch(url, database_url, payloads, every_s, arguments.clients)
+    )
     took_s = time.perf_counter() - started
     backlog, drained_s = wait_until_counted(database_url)
-    after = counted(database_url, slot_ids)
+    after = sum(counted(database_url, slot_ids)) - sum(before)
     latencies = sorted(seen.latencies)
+    per_s, growth = seen.acknowledged / took_s, growth_of(queue)
+    kept_pace = (
+        per_s >= LEAST_TAKEN * arguments.rate
+        and growth <= per_s
+        and after == seen.acknowledged
+        and seen.refused == 0
+    )
     return {
         "acknowledged": seen.acknowledged,
         "refused_requests": seen.refused,
         "seconds": round(took_s, 1),
-        "events_per_s": round(seen.acknowledged / took_s),
+        "events_per_s": round(per_s),
         "p50_ms": round(latencies[len(latencies) // 2] * 1000, 1),
         "p99_ms": round(latencies[len(latencies) * 99 // 100] * 1000, 1),
-        "backlog_at_end": backlog,
+        "queued_mean": round(statistics.fmean(queue)),
+        "queued_most": max(queue),
+        "queue_growth": round(growth),
+        "queued_at_end": backlog,
         "counted_after_s": round(drained_s, 1),
-        "counted": sum(after) - sum(before),
+        "counted": after,
+        "kept_pace": kept_pace,
     }
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

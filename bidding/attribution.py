@@ -7,7 +7,7 @@ every cell, and the counts do not depend on the order in which events arrive.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 from bidding.events import Context, EventType, Resolved
 
 _NOTHING = Decimal(0)
-_IN_ORDER = tuple(EventType)
+_PLACE = {type_: place for place, type_ in enumerate(EventType)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class Counts:
             self.conversions - other.conversions,
             self.revenue - other.revenue,
         )
+
+
+_NO_COUNTS = Counts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +95,22 @@ class Outcome:
 
     @property
     def orphans(self) -> tuple[Step, ...]:
-        """The steps that wait for an earlier one."""
-        counted = self.counted
-        steps = (self.impression, self.click, self.conversion)
-        return tuple(step for step in steps if step is not None and step not in counted)
+        """The steps that wait for an earlier one: those beyond the first gap."""
+        if self.impression is not None and self.click is not None:
+            return ()
+        later = (self.conversion,) if self.impression is not None else (self.click, self.conversion)
+        return tuple(step for step in later if step is not None)
 
     @property
     def counts(self) -> Counts:
         """What this outcome adds to its cell."""
         steps = self.counted
-        revenue = sum((step.revenue for step in steps), _NOTHING)
-        impressions, clicks, conversions = (int(len(steps) > number) for number in range(3))
-        return Counts(impressions, clicks, conversions, revenue)
+        if not steps:
+            return _NO_COUNTS
+        revenue = steps[0].revenue
+        for step in steps[1:]:
+            revenue += step.revenue
+        return Counts(1, int(len(steps) > 1), int(len(steps) > 2), revenue)
 
     @property
     def cell(self) -> Cell | None:
@@ -114,7 +121,7 @@ class Outcome:
 
     def step(self, type_: EventType) -> Step | None:
         """Its event of one type."""
-        return (self.impression, self.click, self.conversion)[_IN_ORDER.index(type_)]
+        return (self.impression, self.click, self.conversion)[_PLACE[type_]]
 
     def after(self, resolved: Resolved) -> "Outcome":
         """The outcome once this event has come; itself when it already had one of that type."""
@@ -122,11 +129,13 @@ class Outcome:
         if self.step(event.type) is not None or resolved.context is None:
             return self
         step = Step(event.event_id, event.occurred_at, resolved.revenue)
+        key, context, simulated = self.key, self.context, self.simulated or resolved.simulated
         if event.type is EventType.IMPRESSION:
-            return replace(self, context=resolved.context, impression=step)
+            context = resolved.context
+            return Outcome(key, context, simulated, step, self.click, self.conversion)
         if event.type is EventType.CLICK:
-            return replace(self, click=step)
-        return replace(self, conversion=step)
+            return Outcome(key, context, simulated, self.impression, step, self.conversion)
+        return Outcome(key, context, simulated, self.impression, self.click, step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,5 +174,5 @@ def in_order(events: Iterable[Resolved]) -> list[Resolved]:
     """Events of one batch as they happened, so that few look like orphans."""
     return sorted(
         events,
-        key=lambda r: (r.event.occurred_at, _IN_ORDER.index(r.event.type), r.event.event_id),
+        key=lambda r: (r.event.occurred_at, _PLACE[r.event.type], r.event.event_id),
     )

@@ -138,7 +138,7 @@ def tally(
         if key is None:
             _add_keyless(done, each, keyless)
         else:
-            _add_outcome(done, each, done.outcomes.get(key) or outcomes.get(key))
+            _add_outcome(done, each, key, done.outcomes.get(key) or outcomes.get(key))
     for key, outcome in done.outcomes.items():
         _settle(done, outcomes.get(key), outcome)
     return done
@@ -161,10 +161,8 @@ def _add_keyless(done: Tally, resolved: Resolved, known: Mapping[Cell, Keyless])
     done.add(cell, after.counts - before.counts)
 
 
-def _add_outcome(done: Tally, resolved: Resolved, before: Outcome | None) -> None:
+def _add_outcome(done: Tally, resolved: Resolved, key: OutcomeKey, before: Outcome | None) -> None:
     event = resolved.event
-    key = key_of(resolved)
-    assert key is not None  # noqa: S101 (told apart by `tally`)
     if before is None:
         before = Outcome(key, context_of(resolved), resolved.simulated)
     after = before.after(resolved)
@@ -173,19 +171,19 @@ def _add_outcome(done: Tally, resolved: Resolved, before: Outcome | None) -> Non
         if first is not None and first.event_id != event.event_id:
             done.flags[event.event_id, event.occurred_at] = Flag.REPEAT
         return
-    if resolved.simulated and not after.simulated:
-        after = replace(after, simulated=True)
     done.outcomes[key] = after
 
 
 def _settle(done: Tally, before: Outcome | None, after: Outcome) -> None:
     """Count the change of one served bid, flag what waits and unflag what waited."""
-    if after.cell is not None:
-        earlier = _NO_COUNTS if before is None else before.counts
-        done.add(after.cell, after.counts - earlier)
-    waited = set() if before is None else set(before.orphans)
-    for step in after.orphans:
+    cell = after.cell
+    if cell is not None:
+        done.add(cell, after.counts if before is None else after.counts - before.counts)
+    waited = () if before is None else before.orphans
+    waiting = after.orphans
+    for step in waiting:
         if step not in waited:
             done.flags[step.event_id, step.occurred_at] = Flag.ORPHAN
-    for step in waited.difference(after.orphans):
-        done.cleared.add((step.event_id, step.occurred_at))
+    for step in waited:
+        if step not in waiting:
+            done.cleared.add((step.event_id, step.occurred_at))

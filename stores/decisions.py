@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from stores.postgres import Connection
 
 PAGE = 500
+_PRICING_MODELS = {model.value: model for model in PricingModel}
 # Rows encoded at a stretch before other work of the event loop gets its turn.
 _SLICE = 20
 _LAST_ID = UUID("ffffffff-ffff-7fff-bfff-ffffffffffff")
@@ -214,7 +215,7 @@ async def fetch_terms(
             decision_id=row["decision_id"],
             slot_id=row["slot_id"],
             device_type=row["device_type"],
-            winner=_served_winner(dict(row)),
+            winner=_served_winner(row),
             simulated=row["simulated"],
             others=others.get(row["decision_id"], {}),
         )
@@ -222,14 +223,14 @@ async def fetch_terms(
     }
 
 
-def _served_winner(row: Mapping[str, Any]) -> ServedBid | None:
+def _served_winner(row: asyncpg.Record) -> ServedBid | None:
     if row["winner_bid_id"] is None:
         return None
     return ServedBid(
         bid_id=row["winner_bid_id"],
         brand_id=row["winner_brand_id"],
         creative_type=row["winner_creative_type"],
-        pricing_model=PricingModel(row["winner_pricing_model"]),
+        pricing_model=_PRICING_MODELS[row["winner_pricing_model"]],
         price=row["clearing_amount"],
     )
 

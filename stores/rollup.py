@@ -48,6 +48,7 @@ ANNOUNCED_SINGLY = 50
 LONGEST_RETRY = timedelta(minutes=1)
 SHORTEST_RETRY = timedelta(seconds=1)
 _LOCK = 6_071_723_117
+_EVENT_TYPES = {type_.value: type_ for type_ in EventType}
 _E = ", ".join(f"e.{name}" for name in EVENT_COLUMNS)
 
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
@@ -168,7 +169,7 @@ class PostgresRollup:
         give_up = timedelta(seconds=self._settings.give_up_after_s)
         found = await _known(connection, sort_out(queued, logged, now, give_up))
         keys = {key for each in found.resolved if (key := key_of(each)) is not None}
-        cells = {cell_of(each) for each in found.resolved if key_of(each) is None}
+        cells = {cell_of(each) for each in found.resolved if each.event.decision_id is None}
         outcomes = await fetch_outcomes(connection, keys)
         done = tally(found.resolved, outcomes, await fetch_keyless(connection, cells))
         await put_outcomes(connection, done.outcomes, outcomes)
@@ -240,12 +241,12 @@ async def _set_flags(
 
 def event_of(row: asyncpg.Record) -> Event:
     """An event from its row."""
-    context = None
-    if row["slot_id"] is not None:
-        context = Context(row["slot_id"], row["brand_id"], row["device_type"], row["creative_type"])
+    context, slot_id = None, row["slot_id"]
+    if slot_id is not None:
+        context = Context(slot_id, row["brand_id"], row["device_type"], row["creative_type"])
     return Event(
         event_id=row["event_id"],
-        type=EventType(row["type"]),
+        type=_EVENT_TYPES[row["type"]],
         occurred_at=row["occurred_at"],
         decision_id=row["decision_id"],
         bid_id=row["bid_id"],
