@@ -6,34 +6,10 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from stores.model_files import ServingModel
 from training.metrics import Bin
 
 mpl.use("Agg")
 _SHOWN = 25
-
-
-def importance_of(model: ServingModel) -> dict[str, float]:
-    """Each feature's share of the trees' total gain, the largest first; adds up to 1."""
-    names = model.encoder.features
-    gains: dict[str, float] = {}
-    for column, gain in model.booster.get_score(importance_type="total_gain").items():
-        name = names[int(column[1:])]
-        gains[name] = gains.get(name, 0.0) + float(gain if isinstance(gain, float) else gain[0])
-    total = sum(gains.values()) or 1.0
-    shares = {name: gain / total for name, gain in gains.items()}
-    return dict(sorted(shares.items(), key=lambda each: -each[1]))
-
-
-def column_importance(model: ServingModel) -> dict[str, float]:
-    """Each of the model's columns' share of the trees' total gain; adds up to 1."""
-    names = model.encoder.names
-    gains = {
-        names[int(column[1:])]: float(gain if isinstance(gain, float) else gain[0])
-        for column, gain in model.booster.get_score(importance_type="total_gain").items()
-    }
-    total = sum(gains.values()) or 1.0
-    return {name: gain / total for name, gain in gains.items()}
 
 
 def plot_importance(shares: dict[str, float], path: Path) -> None:

@@ -27,6 +27,7 @@ from stores import model_files
 from stores.model_files import ServingModel
 from stores.model_registry import CHAMPION
 from training import plots
+from training.importance import importance_of
 from training.judge import Judge, load_judge
 from training.metrics import Judged, figure_names, reliability
 from training.pipeline import Trained
@@ -184,7 +185,7 @@ def _metrics(trained: Trained) -> dict[str, float]:
     for prefix, quality in qualities.items():
         for name in figure_names():
             found[f"{prefix}_{name}"] = getattr(quality, name).value
-    shares = plots.importance_of(trained.fitted.serving)
+    shares = importance_of(trained.fitted.serving, trained.rows)
     found["largest_importance"] = max(shares.values(), default=0.0)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
@@ -197,7 +198,7 @@ def _log_pictures(trained: Trained, scratch: Path) -> None:
         name: reliability(Judged(rows.outcomes, predicted, weights))
         for name, predicted in (("model", fitted.predicted), ("posterior", fitted.posterior))
     }
-    shares = plots.importance_of(fitted.serving)
+    shares = importance_of(fitted.serving, rows)
     plots.plot_reliability(dict(curves), scratch / "reliability.png")
     plots.plot_importance(shares, scratch / "importance.png")
     mlflow.log_artifact(str(scratch / "reliability.png"), "plots")

@@ -106,6 +106,9 @@ class GateSpec(_Value):
     least_group_outcomes: int = Field(default=30, ge=1)
     sure_outcomes: int = Field(default=2_000, ge=1)
     largest_importance: float = Field(default=0.6, gt=0, le=1)
+    largest_importance_of: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default_factory=dict
+    )
     largest_reordering: float = Field(default=0.5, ge=0, le=1)
     dry_run: bool = True
 

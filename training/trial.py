@@ -9,9 +9,10 @@ from bidding.contract import FeatureContract
 from bidding.errors import ModelRefused, NotFound, StoreUnavailable
 from stores.model_files import ServingModel
 from stores.model_registry import CHAMPION
-from training import dry_run, plots, registry
+from training import dry_run, registry
 from training.dataset import Dataset
 from training.gate import NO_SERVICE, DryRun, Duel, Evidence, NoDuel
+from training.importance import importance_of
 from training.judge import Judge
 from training.metrics import Judged
 from training.pipeline import Trained
@@ -54,7 +55,7 @@ def evidence_of(trained: Trained, rows: Dataset, champion: Champion) -> Evidence
         candidate=_judged(trained, rows, trained.fitted.serving),
         duel=_duel(trained, rows, champion.judge),
         groups={kind: rows.groups[kind] for kind in ("vertical", "device_type")},
-        importance=plots.column_importance(trained.fitted.serving),
+        importance=importance_of(trained.fitted.serving, trained.rows),
     )
 
 

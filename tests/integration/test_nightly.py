@@ -90,7 +90,7 @@ def test_nights_in_turn(job: nightly.Job) -> None:
 
     strict = replace(job, spec=spec_of(largest_importance=0.01))
     (third,) = nightly.retrain(strict)
-    assert [reason.split(":")[0] for reason in third.verdict.reasons] == ["no column rules"]
+    assert [reason.split(":")[0] for reason in third.verdict.reasons] == ["no feature rules"]
     assert third.champion_ne == pytest.approx(third.ne)  # the same rows gave the same model
     assert registry.champion_of(job.client, CTR_MODEL) == second.version
 

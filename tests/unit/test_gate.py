@@ -34,7 +34,7 @@ def rows(skill: float = 1.0, bias: float = 0.0, seed: int = 1) -> Judged:
 def evidence(candidate: Judged, champion: Judged | None = None, **changes: object) -> Evidence:
     fields = {
         "groups": {"device_type": np.array(["mobile", "desktop"] * (N // 2), object)},
-        "importance": {"hour_of_day": 0.3, "rate:site": 0.5},
+        "importance": {"hour_of_day": 0.3, "site": 0.5},
     }
     duel = NoDuel("no champion", True) if champion is None else Duel(candidate, champion)
     return Evidence(**({"candidate": candidate, "duel": duel} | fields | changes))  # type: ignore[arg-type]
@@ -52,7 +52,8 @@ def test_a_good_model_passes_and_every_check_says_what_it_found() -> None:
     [
         (evidence(rows(skill=0.3), rows()), "not worse than the champion"),
         (evidence(rows(bias=0.5)), "predicted/actual"),
-        (evidence(rows(), importance={"leak": 0.9}), "no column rules"),
+        (evidence(rows(), importance={"leak": 0.7, "segments": 0.3}), "no feature rules"),
+        (evidence(rows(), importance={"segments": 0.95}), "no feature rules"),
         (evidence(rows(), duel=NoDuel("3 can't be read", False)), "not worse than the champion"),
         (evidence(rows().take(np.arange(N) < 100)), "enough rows"),
     ],
