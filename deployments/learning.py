@@ -17,6 +17,7 @@ from stores.event_settings import load_event_settings
 from stores.events import PostgresEvents
 from stores.feature_types import SlotKey
 from stores.metrics import PostgresMetrics
+from stores.model_changes import PostgresModelChanges
 from stores.postgres import Postgres
 from stores.settings import Settings
 
@@ -67,7 +68,12 @@ class Learning:
         return [
             events.build(self.intake, access),
             decisions.build(PostgresDecisions(self.reading), access, self.kept_days),
-            metrics.build(PostgresMetrics(self.reading), readiness, access),
+            metrics.build(
+                PostgresMetrics(self.reading),
+                PostgresModelChanges(self.reading),
+                readiness,
+                access,
+            ),
         ]
 
     def start(self) -> None:

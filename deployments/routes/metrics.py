@@ -1,7 +1,7 @@
 """`GET /api/metrics/...`: value by time and group, bids by reason, and the state of now."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from deployments import openapi
 from deployments.access import Access
+from deployments.banners import degraded_banner, rollback_banners
 from deployments.json_body import wrong
 from deployments.metric_shapes import (
-    Banner,
     Overview,
     OverviewNow,
     OverviewPoint,
@@ -26,6 +26,9 @@ from deployments.metric_shapes import (
 from deployments.score_answer import Versions
 from stores import decision_totals as totals
 from stores.metric_types import Granularity, GroupBy, Metrics, MinuteSum, VpiQuery
+from stores.model_changes import ModelChange, ModelChanges
+from stores.model_registry import CHAMPION
+from stores.promotion import MODELS
 
 VALUE_DAYS = 28
 REASON_HOURS = 24
@@ -87,7 +90,9 @@ class OverviewQuery(BaseModel):
     minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
 
 
-def build(metrics: Metrics, readiness: Readiness, access: Access) -> APIRouter:
+def build(
+    metrics: Metrics, changes: ModelChanges, readiness: Readiness, access: Access
+) -> APIRouter:
     """The router of the sums."""
     router = APIRouter(
         prefix="/api/metrics", tags=["metrics"], dependencies=[access.require("view")]
@@ -139,7 +144,8 @@ def build(metrics: Metrics, readiness: Readiness, access: Access) -> APIRouter:
         step = MINUTE * max(1, -(-query.minutes // POINTS))
         sums = await metrics.sum_decisions(MEASURES, now - query.minutes * MINUTE, now, step)
         last = await metrics.sum_decisions(MEASURES, now - 2 * MINUTE, now, MINUTE)
-        return _json(overview_of(now, step, sums, last, readiness()))
+        newest = [found for name in MODELS for found in await changes.fetch(name, CHAMPION, 1)]
+        return _json(overview_of(now, step, sums, last, readiness(), newest))
 
     return router
 
@@ -150,8 +156,10 @@ def overview_of(
     sums: list[MinuteSum],
     last: list[MinuteSum],
     state: dict[str, Any],
+    newest: Sequence[ModelChange],
 ) -> Overview:
-    """From sums by step of time; `last` are those of the last two minutes."""
+    """From sums by step of time; `last` are those of the last two minutes, `newest` the last move
+    of each champion."""
     by_step: dict[datetime, list[MinuteSum]] = defaultdict(list)
     for each in sums:
         by_step[each.at].append(each)
@@ -161,7 +169,8 @@ def overview_of(
     ]
     first = now.replace(second=0, microsecond=0) - MINUTE
     lately = point_of(first, (now - first).total_seconds(), last)
-    return Overview(_now(lately, state), series, _banners(now, state))
+    banners = [*degraded_banner(state["degraded"], now), *rollback_banners(newest, now)]
+    return Overview(_now(lately, state), series, banners)
 
 
 def _now(point: OverviewPoint, state: dict[str, Any]) -> OverviewNow:
@@ -174,11 +183,6 @@ def _now(point: OverviewPoint, state: dict[str, Any]) -> OverviewNow:
         point.degraded_share,
         Versions(models["ctr"], models["cvr"]),
     )
-
-
-def _banners(now: datetime, state: dict[str, Any]) -> list[Banner]:
-    missing = ", ".join(state["degraded"])
-    return [Banner("degraded", f"Answering without: {missing}", now)] if missing else []
 
 
 def _utc(name: str, at: datetime | None) -> datetime | None:

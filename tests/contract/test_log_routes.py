@@ -21,6 +21,9 @@ from stores.memory_decisions import MemoryDecisions
 from stores.memory_events import MemoryEvents
 from stores.memory_keys import MemoryKeys
 from stores.memory_metrics import MemoryMetrics
+from stores.memory_model_changes import MemoryModelChanges
+from stores.model_changes import Kind, Move
+from stores.model_registry import CHAMPION, CTR_MODEL
 from tests.api_cases import bearer, no_score
 from tests.decision_cases import a_decision
 
@@ -36,6 +39,7 @@ class Service:
     decisions: MemoryDecisions
     events: MemoryEvents
     keys: MemoryKeys
+    changes: MemoryModelChanges
 
     async def get(self, path: str, **query: Any) -> httpx.Response:
         return await self.client.get(path, params=query)
@@ -50,7 +54,7 @@ def readiness() -> dict[str, Any]:
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    log, keys = MemoryDecisions(), MemoryKeys()
+    log, keys, changes = MemoryDecisions(), MemoryKeys(), MemoryModelChanges()
     twin = MemoryEvents(log, range(1, 9), range(1, 7))
     access = Access(keys, scoring_open=True)
     names = {number: f"no. {number}" for number in range(1, 9)}
@@ -66,14 +70,14 @@ async def service() -> AsyncIterator[Service]:
     routers = [
         events.build(intake, access),
         decisions.build(log, access, kept_days=35),
-        metrics.build(sums, readiness, access),
+        metrics.build(sums, changes, readiness, access),
     ]
     app = api.build(no_score, readiness, access, routers)
     token = (await keys.create("tester", ["view"], Author("test"))).token
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer(token)
     ) as client:
-        yield Service(client, log, twin, keys)
+        yield Service(client, log, twin, keys, changes)
 
 
 async def decide(service: Service, count: int = 1) -> list[str]:
@@ -222,6 +226,22 @@ async def test_the_overview_says_what_happens_now(service: Service) -> None:
     assert now["models"] == {"ctr": "3", "cvr": None}
     assert overview["banners"][0]["text"] == "Answering without: redis"
     assert overview["series"]
+
+
+async def moved(service: Service, kind: Kind, from_version: str, to_version: str) -> None:
+    move = Move(CTR_MODEL, CHAMPION, from_version, to_version, kind)
+    async with service.changes.locked(CTR_MODEL) as log:
+        await log.record(move, Author("overseer", "far too many clicks"))
+
+
+async def test_the_overview_tells_of_a_rollback_until_the_next_promotion(service: Service) -> None:
+    await moved(service, "automatic_rollback", "2", "1")
+    banners = (await service.get("/api/metrics/overview")).json()["banners"]
+    told = [banner["text"] for banner in banners if banner["kind"] == "rollback"]
+    assert told == [f"{CTR_MODEL} went back from v2 to v1, by itself: far too many clicks"]
+    await moved(service, "promote", "1", "3")
+    banners = (await service.get("/api/metrics/overview")).json()["banners"]
+    assert [banner["kind"] for banner in banners] == ["degraded"]
 
 
 async def test_reading_needs_a_key_with_view(service: Service) -> None:
