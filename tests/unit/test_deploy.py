@@ -107,7 +107,7 @@ def test_the_containers_run_roles_that_the_image_has() -> None:
                 assert each["args"][0] in container.ROLES
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     ours = [each for each in services.values() if "adbid" in each["image"]]
-    assert {each["command"][0] for each in ours} == {"serve", "mlflow", "migrate"}
+    assert {each["command"][0] for each in ours} == {"serve", "mlflow", "migrate", "sleep"}
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl renders the overlays")
@@ -182,6 +182,14 @@ def test_prometheus_grafana_and_the_stores_are_watched_in_compose() -> None:
     assert services["mlflow"]["healthcheck"] == {"start_period": "120s"}
 
 
+def test_our_image_asks_whether_tempo_is_ready() -> None:
+    tempo = yaml.safe_load((DEPLOY / "tempo.yaml").read_text())
+    watch = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["tempo-health"]
+    port = tempo["server"]["http_listen_port"]
+    assert watch["environment"] == {"ADBID_HEALTH_URL": f"http://tempo:{port}/ready"}
+    assert "healthcheck" not in watch or "test" not in watch["healthcheck"]  # the image's own
+
+
 def test_ci_renders_the_small_overlay_with_its_secret_and_fails_with_kubectl() -> None:
     flow = yaml.safe_load((PROJECT_ROOT / ".github/workflows/ci.yml").read_text())
     _, copy, render = flow["jobs"]["manifests"]["steps"]
@@ -190,3 +198,9 @@ def test_ci_renders_the_small_overlay_with_its_secret_and_fails_with_kubectl() -
     assert target == example.with_suffix("")
     assert render["shell"] == "bash"
     assert ":latest" not in render["run"]
+
+
+def test_a_release_waits_for_what_lints_the_deployment() -> None:
+    jobs = yaml.safe_load((PROJECT_ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    assert "make lint-deploy" in [step.get("run") for step in jobs["deploy"]["steps"]]
+    assert set(jobs["release"]["needs"]) == set(jobs) - {"bench", "release"}
