@@ -144,11 +144,10 @@ class Estimator:
             "site": code(request.site),
             "segment_count": len(request.segments),
         }
-        keys = view.brand_keys
         per_bid: dict[str, ArrayLike] = {
-            "creative_type": [_cached_code(bid.creative_type) for bid in request.bids],
-            "creative": [_cached_code(bid.creative) for bid in request.bids],
-            "brand": [_cached_code(keys.get(i, "")) for i in bids.brand_ids.tolist()],
+            "creative_type": _codes([bid.creative_type for bid in request.bids]),
+            "creative": _codes([bid.creative for bid in request.bids]),
+            "brand": view.brand_codes.take(view.rows_of(bids.brand_ids)),
             "slot_rate": posteriors.ctr_posterior.slot_mean,
             "brand_rate": posteriors.ctr_posterior.brand_mean,
         }
@@ -169,6 +168,13 @@ class Estimator:
             cvr_interval=np.column_stack(posteriors.cvr_posterior.interval()),
         )
         return [_plain(explain(evaluation, index, found)) for index in range(n)]
+
+
+def _codes(labels: list[str]) -> ArrayLike:
+    """A label's code for each bid; one for all where all say the same."""
+    if labels.count(labels[0]) == len(labels):
+        return _cached_code(labels[0])
+    return codes(labels)
 
 
 def _prior(view: RulesView, slot: SlotFeatures, rate: Rate) -> Prior:

@@ -9,7 +9,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from bidding.batch import Int32s
 from bidding.bundle import RuleBook
+from bidding.contract import codes
 from bidding.errors import StoreUnavailable
 from bidding.pricing import Floats
 from bidding.rulebook import CompiledRules, compile_rules
@@ -27,14 +29,14 @@ log = structlog.get_logger(__name__)
 class RulesView:
     """A `RulesSnapshot` laid out for bundles. A bundle takes one reference and keeps it.
 
-    `brand_rows` and `counts` (float64[3, B + 1]: impressions, clicks, conversions) follow
-    `rules.brand_ids`; the last row stands for every unknown brand.
+    `counts` (float64[3, B + 1]: impressions, clicks, conversions) and `brand_codes` (int32[B + 1],
+    of the external keys) follow `rules.brand_ids`; the last row stands for every unknown brand.
     """
 
     rules: CompiledRules
     brand_ids: Mapping[str, int]
-    brand_keys: Mapping[int, str]
     counts: Floats
+    brand_codes: Int32s
     snapshot: RulesSnapshot
 
     def rows_of(self, brand_ids: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -52,10 +54,11 @@ def view_of(snapshot: RulesSnapshot) -> RulesView:
     """Lay a snapshot out. Raises `BrokenRuleBook` when it contradicts itself."""
     rules = compile_rules(snapshot.rules)
     found = [snapshot.brand_counts.get(int(i), NO_COUNTS) for i in rules.brand_ids]
+    keys = {number: key for key, number in snapshot.brand_ids.items()}
     return RulesView(
         rules=rules,
         brand_ids=snapshot.brand_ids,
-        brand_keys={number: key for key, number in snapshot.brand_ids.items()},
+        brand_codes=codes([keys.get(number, "") for number in rules.brand_ids.tolist()]),
         counts=np.array([[c.impressions, c.clicks, c.conversions] for c in found]).T,
         snapshot=snapshot,
     )

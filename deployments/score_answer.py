@@ -28,7 +28,7 @@ class Winner(Struct):
     clearing_amount: float
 
 
-class ScoreResult(Struct):
+class ScoreResult(Struct, gc=False):
     """One bid. `rank` and `vpi` are null where a reason kept the bid out of the ranking."""
 
     bid_id: str

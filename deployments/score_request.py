@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from bidding.bundle import AuctionType, Bids
 from bidding.errors import InvalidRequest, TooLarge
-from bidding.pricing import PricingModel
+from bidding.pricing import Floats, PricingModel
 from deployments import json_body
 from deployments.json_body import MAX_BODY_BYTES as MAX_BODY_BYTES
 from deployments.json_body import wrong
@@ -31,10 +31,9 @@ Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Label = Annotated[str, Meta(max_length=256)]
 PricingName = Literal["CPM", "CPC", "CPA", "CPA_PERCENT"]
-_NAN = float("nan")
 
 
-class BidIn(Struct, forbid_unknown_fields=True):
+class BidIn(Struct, forbid_unknown_fields=True, gc=False):
     """What a brand offers for one impression. Give `brand_id` (ours) or `brand` (yours)."""
 
     bid_id: Key
@@ -146,10 +145,17 @@ def to_bids(bids: Sequence[BidIn], brand_ids: Sequence[int]) -> Bids:
     """The bids as columns; `brand_ids[i]` is our id for bid i, 0 where there is none."""
     return Bids(
         bid_ids=[bid.bid_id for bid in bids],
-        brand_ids=np.array(brand_ids, dtype=np.int64),
+        brand_ids=np.array(brand_ids, np.int64),
         pricing_models=np.array([_PRICING_NUMBER[bid.pricing_model] for bid in bids], np.int8),
-        amounts=np.array([bid.amount for bid in bids]),
-        aov=np.array([_NAN if bid.aov is None else bid.aov for bid in bids]),
-        min_vpi=np.array([_NAN if bid.min_vpi is None else bid.min_vpi for bid in bids]),
-        max_vpi=np.array([_NAN if bid.max_vpi is None else bid.max_vpi for bid in bids]),
+        amounts=np.array([bid.amount for bid in bids], np.float64),
+        aov=_floats([bid.aov for bid in bids]),
+        min_vpi=_floats([bid.min_vpi for bid in bids]),
+        max_vpi=_floats([bid.max_vpi for bid in bids]),
     )
+
+
+def _floats(values: list[float | None]) -> Floats:
+    """NaN where there is none; most bundles give none at all."""
+    if values.count(None) == len(values):
+        return np.full(len(values), np.nan)
+    return np.array(values, np.float64)

@@ -88,7 +88,7 @@ def build(features: Features, estimator: Estimator, access: Access) -> APIRouter
     async def estimates(query: Annotated[EstimatesQuery, Query()]) -> Estimates:
         slot = await _slot(features, query.slot_id)
         view = view_of((await features.fetch_rules(DEADLINE_S)).snapshot)
-        if query.brand_id not in view.brand_keys:
+        if query.brand_id not in view.snapshot.rules.brands:
             raise NotFound(f"brand_id: there is no brand {query.brand_id}")
         return estimates_of(estimator, view, slot, query.brand_id)
 
