@@ -18,6 +18,7 @@ import psycopg
 from stores.database_url import plain_url
 from stores.demo import DEMO_SLOT
 from stores.importing.ipinyou import read_ipinyou
+from stores.simulated import PREFIX
 
 CHUNK_ROWS = 50_000
 COLUMNS: dict[str, type[pl.DataType] | pl.DataType] = {
@@ -68,7 +69,16 @@ _ROWS = """
     ORDER BY t.row_key
 """
 # Clicks of pairs that a log without conversions tells of, and those of the demo, teach nothing.
+# Clicks of our own decisions are in `stores/outcomes.py`, with their context: only what else a cell
+# counts is of reports.
 _REPORTED = """
+    WITH served AS (
+        SELECT slot_id, brand_id, device_type, creative_type,
+            date_trunc('hour', impression_at, 'UTC') AS hour_at, count(*) AS clicks,
+            count(conversion_at) AS conversions
+        FROM outcome WHERE impression_at IS NOT NULL AND click_at IS NOT NULL
+        GROUP BY 1, 2, 3, 4, 5
+    )
     SELECT hashtextextended(concat_ws(' ', s.external_key, b.external_key, f.device_type,
             f.creative_type, extract(epoch FROM f.hour_at)), 0) & 9223372036854775807,
         0::bigint, true, v.converted, 1::float8, v.times::float8, f.hour_at, s.external_key,
@@ -81,12 +91,16 @@ _REPORTED = """
     JOIN slot s ON s.id = f.slot_id
     JOIN brand b ON b.id = f.brand_id
     JOIN partner p ON p.id = s.partner_id
-    CROSS JOIN LATERAL (VALUES (true, f.conversions), (false, f.clicks - f.conversions))
-        v (converted, times)
+    LEFT JOIN served o USING (slot_id, brand_id, device_type, creative_type, hour_at)
+    CROSS JOIN LATERAL (VALUES
+        (true, f.conversions - coalesce(o.conversions, 0)),
+        (false, f.clicks - f.conversions - coalesce(o.clicks - o.conversions, 0))
+    ) v (converted, times)
     WHERE v.times > 0
         AND (%(since)s::timestamptz IS NULL OR f.hour_at >= %(since)s)
         AND (%(until)s::timestamptz IS NULL OR f.hour_at < %(until)s)
         AND NOT starts_with(s.external_key, %(demo)s)
+        AND (%(simulated)s OR NOT starts_with(s.external_key, %(prefix)s))
         AND NOT EXISTS (SELECT FROM training_row t WHERE t.slot_id = f.slot_id
             AND t.brand_id = f.brand_id AND t.converted IS NULL)
     ORDER BY 1, 4
@@ -111,12 +125,21 @@ def imported_rows(database_url: str, window: Window = Window()) -> Iterator[pl.D
     yield from _stream(database_url, _ROWS, {"since": window.since, "until": window.until})
 
 
-def reported_clicks(database_url: str, window: Window = Window()) -> Iterator[pl.DataFrame]:
-    """Clicks of `performance` with what became of them: `times` with an order, `times` without.
+def reported_clicks(
+    database_url: str, window: Window = Window(), *, simulated: bool = True
+) -> Iterator[pl.DataFrame]:
+    """Clicks of reports with what became of them: `times` with an order, `times` without.
 
-    Both rows of a cell have one key, so that they are trained or judged on together.
+    Both rows of a cell have one key, so that they are trained or judged on together. `simulated`
+    false leaves out the simulated market.
     """
-    arguments = {"since": window.since, "until": window.until, "demo": DEMO_SLOT}
+    arguments = {
+        "since": window.since,
+        "until": window.until,
+        "demo": DEMO_SLOT,
+        "simulated": simulated,
+        "prefix": PREFIX,
+    }
     yield from _stream(database_url, _REPORTED, arguments)
 
 

@@ -1,7 +1,7 @@
 """The whole of a training by hand: read, fit the priors, fit the models, register them."""
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from mlflow import MlflowClient
@@ -9,13 +9,12 @@ from mlflow import MlflowClient
 from bidding.contract import FeatureContract
 from bidding.errors import InvalidRequest
 from stores.priors import read_pairs, write_priors
-from stores.training_rows import Window, imported_rows, reported_clicks
-from training.dataset import conversions_of, dataset_of, key_of
 from training.metrics import Quality
 from training.pipeline import Trained, train
 from training.prior_fits import fit_history
 from training.registry import Registered, register
 from training.spec import TrainingSpec
+from training.tables import conversions_in, read_tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,31 +45,27 @@ class Done:
 def train_all(
     client: MlflowClient, database_url: str, contract: FeatureContract, spec: TrainingSpec
 ) -> Done:
-    """CTR from all imported impressions; CVR where enough clicks, logged or reported, converted.
+    """CTR from all impressions, imported or served; CVR where enough clicks converted, of these
+    and of reports.
 
     Raises `InvalidRequest` when there is no history to learn from.
     """
     write_priors(database_url, fit_history(read_pairs(database_url)))
-    logged = list(imported_rows(database_url))
-    mature = datetime.now(UTC) - timedelta(seconds=spec.nightly.conversions_mature_s)
-    reported = list(reported_clicks(database_url, Window(until=mature)))
-    tables = [*logged, *reported]
-    if not tables:
+    tables = read_tables(database_url, spec.nightly, datetime.now(UTC))
+    if not tables.impressions and not tables.reported:
         raise InvalidRequest(
             "there is nothing to train on: run `adbid import ipinyou FILE`, or"
             " `adbid import performance FILE --mapping ...` first"
         )
-    verticals = {
-        key_of(name): name for table in tables for name in table["vertical"].unique() if name
-    }
+    verticals = tables.verticals()
     models, notes = [], []
-    if logged:
-        found = train(dataset_of(logged, contract), contract, spec, verticals=verticals)
+    if tables.impressions:
+        found = train(tables.ctr_rows(contract), contract, spec, verticals=verticals)
         models.append(TrainedModel(found, register(client, found, spec)))
     else:
         notes.append("no CTR model: no impression log was imported, a report alone has no context")
-    clicks = conversions_of(tables, contract)
-    conversions = int((clicks.outcomes * clicks.counts).sum())
+    clicks = tables.cvr_rows(contract)
+    conversions, _ = conversions_in(clicks)
     if conversions >= spec.cvr.min_conversions:
         found = train(clicks, contract, spec, rate="cvr", verticals=verticals)
         models.append(TrainedModel(found, register(client, found, spec)))

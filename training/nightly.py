@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import polars as pl
 import structlog
 from mlflow import MlflowClient
 
@@ -23,14 +22,12 @@ from bidding.errors import AdBidError, InvalidRequest, StoreUnavailable
 from stores.audit import Author
 from stores.feature_contract import load_contract
 from stores.model_registry import CTR_MODEL, CVR_MODEL
-from stores.outcomes import Maturity, live_rows
 from stores.priors import read_pairs, write_priors
 from stores.promotion import open_promotions
 from stores.settings import Settings, load_settings
-from stores.training_rows import Window, imported_rows
 from stores.training_runs import RunBook
 from training import dry_run, registry
-from training.dataset import Dataset, conversions_of, dataset_of, key_of
+from training.dataset import Dataset
 from training.fit import Fitter
 from training.gate import Duel, Verdict, judge, with_dry_run, without_dry_run
 from training.holdout import held_out
@@ -38,6 +35,7 @@ from training.metrics import normalized_entropy_of
 from training.pipeline import train_on
 from training.prior_fits import fit_history
 from training.spec import TrainingSpec, load_spec
+from training.tables import conversions_in, read_tables
 from training.trial import Champion, dry_run_of, evidence_of, find_champion
 
 log = structlog.get_logger(__name__)
@@ -132,18 +130,19 @@ def retrain(job: Job) -> list[Result]:
     """
     job.say("reading the history")
     priors = fit_history(read_pairs(job.database_url))
-    tables = _history(job)
-    if not tables:
+    since = job.now - timedelta(days=job.spec.nightly.window_days)
+    tables = read_tables(job.database_url, job.spec.nightly, job.now, since)
+    if not tables.impressions:
         raise InvalidRequest("there is no history in the window; import a log or report events")
-    verticals = {key_of(n): n for table in tables for n in table["vertical"].unique() if n}
-    rows = dataset_of(tables, job.contract)
-    results = [_one(job, CTR_MODEL, "ctr", rows, verticals)]
-    clicks = conversions_of(tables, job.contract)
-    converted = int(clicks.outcomes.sum())
-    if min(converted, len(clicks) - converted) >= job.spec.cvr.min_conversions:
+    verticals = tables.verticals()
+    results = [_one(job, CTR_MODEL, "ctr", tables.ctr_rows(job.contract), verticals)]
+    clicks = tables.cvr_rows(job.contract)
+    converted, not_converted = conversions_in(clicks)
+    if min(converted, not_converted) >= job.spec.cvr.min_conversions:
         results.append(_one(job, CVR_MODEL, "cvr", clicks, verticals))
     else:
-        job.say(f"no CVR model: {converted} conversions of {len(clicks)} mature clicks")
+        total = converted + not_converted
+        job.say(f"no CVR model: {converted} conversions of {total} mature clicks")
     write_priors(
         job.database_url, {key: priors[key] for key in priors if key[1] in _sound(results)}
     )
@@ -156,20 +155,6 @@ def _sound(results: Sequence[Result]) -> set[str]:
     passed = {each.name: each.verdict.passed for each in results}
     ctr = passed[CTR_MODEL]
     return {rate for rate, sound in (("ctr", ctr), ("cvr", passed.get(CVR_MODEL, ctr))) if sound}
-
-
-def _history(job: Job) -> list[pl.DataFrame]:
-    nightly = job.spec.nightly
-    since = job.now - timedelta(days=nightly.window_days)
-    maturity = Maturity(
-        click=timedelta(seconds=nightly.clicks_mature_s),
-        conversion=timedelta(seconds=nightly.conversions_mature_s),
-    )
-    simulated = None if nightly.include_simulated else False
-    decided = live_rows(
-        job.database_url, job.now, Window(since=since), maturity, simulated=simulated
-    )
-    return [*imported_rows(job.database_url, Window(since=since)), *decided]
 
 
 def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str]) -> Result:

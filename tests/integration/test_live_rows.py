@@ -4,23 +4,35 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import psycopg
 import pytest
 
-from bidding.events import Event, EventType
+from bidding.events import Context, Event, EventType
 from stores.decision_types import row_of
 from stores.decisions import PostgresDecisions
 from stores.event_settings import RollupSettings
 from stores.events import PostgresEvents
+from stores.feature_contract import load_contract
 from stores.outcomes import Maturity, live_rows
 from stores.postgres import Postgres
 from stores.publishing import Publisher
 from stores.redis_cache import RedisCache
 from stores.rollup import PostgresRollup
-from stores.training_rows import COLUMNS, Window
+from stores.training_rows import COLUMNS, Window, reported_clicks
 from tests.decision_cases import a_decision
+from training.spec import load_spec
+from training.tables import conversions_in, read_tables
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+DROP_DEMO_HISTORY = """
+    DELETE FROM performance WHERE slot_id = 7
+        AND hour_at NOT IN (SELECT date_trunc('hour', impression_at, 'UTC') FROM outcome)
+"""
+CELL_OF_TWO = """
+    SELECT slot_id, brand_id, device_type, creative_type FROM outcome
+    WHERE impression_event_id = 'impression-2'
+"""
 # by number: days ago, whether clicked, whether converted, whether simulated
 SHOWN = {
     1: (5, False, False, False),
@@ -100,3 +112,40 @@ async def test_a_window_and_real_traffic_alone_can_be_asked_for(filled: str) -> 
     assert len(found(read(filled, Window(NOW - 6 * DAY, NOW - 4 * DAY)))) == 3
     assert found(read(filled, simulated=True)) == [(20.0, False, False), (0.2, True, None)]
     assert len(read(filled, simulated=False)) == 4
+
+
+async def test_a_served_click_is_not_learned_from_twice(filled: str, redis_url: str) -> None:
+    """Its impression has the context; `performance` counts it too, beside clicks of reports."""
+    with psycopg.connect(filled) as connection:  # the demo's own slots teach nothing
+        connection.execute("UPDATE slot SET external_key = 'pub-7' WHERE id = 7")
+        connection.execute(DROP_DEMO_HISTORY)
+    assert sum(table["times"].sum() for table in reported_clicks(filled)) == 0
+    await report_without_a_decision(filled, redis_url)
+    told = pl.concat(reported_clicks(filled)).sort("converted")
+    assert told.select("converted", "times").rows() == [(False, 1.0), (True, 1.0)]
+    tables = read_tables(filled, load_spec().nightly, NOW)
+    served = sum(table["clicked"].sum() for table in tables.impressions)
+    assert served == 4  # the fifth is a quarter of an hour old
+    mature = 2  # of the served ones; the reported two are five days old
+    assert conversions_in(tables.cvr_rows(load_contract())) == (1 + 1, mature - 1 + 1)
+
+
+async def report_without_a_decision(url: str, redis_url: str) -> None:
+    """Two impressions and clicks and one order, in the cell of the served ones five days ago."""
+    postgres = Postgres(url, timeout_s=5)
+    publisher = Publisher(postgres, RedisCache(redis_url))
+    with psycopg.connect(url) as connection:
+        cell = connection.execute(CELL_OF_TWO).fetchone()
+    assert cell is not None
+    where = Context(*cell)
+    events = [
+        Event(f"alone-{type_}-{n}", type_, NOW - 5 * DAY, None, context=where)
+        for type_, times in zip(EventType, (2, 2, 1), strict=True)
+        for n in range(times)
+    ]
+    await PostgresEvents(postgres).record(events)
+    rollup = PostgresRollup(postgres, publisher, RollupSettings(settle_s=0))
+    while await rollup.advance():
+        pass
+    await publisher.aclose()
+    await postgres.aclose()
