@@ -6,7 +6,7 @@ Nothing is logged and no metric moves.
 
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,22 @@ from bidding.batch import ScoreBatch
 from bidding.errors import AdBidError
 from bidding.evaluate import Evaluation
 from bidding.reasons import Reason
+from deployments.canned import BUNDLES, Canned, read_canned
 from deployments.estimates import Estimator
 from deployments.rules_view import RulesFeed
 from deployments.score_answer import STORES
 from deployments.scorer import NOTHING_EXPLAINED, Explained, Prediction, Scored, Scorer
 from deployments.slot_source import SlotSource
+from stores.busiest import Busiest
 from stores.model_registry import CTR_MODEL
-from stores.settings import PROJECT_ROOT
 
-BUNDLES = PROJECT_ROOT / "configs" / "golden_bundles.json"
 TMAX_MS = 10_000
 ATTEMPTS = 3
 # Reasons to be out that leave nothing to value; a candidate's NaN would show as ZERO_VALUE.
 VALUELESS = [
     int(reason) for reason in Reason if reason.is_no_bid and reason is not Reason.ZERO_VALUE
 ]
+FindBusiest = Callable[[], Awaitable[Busiest]]
 # Model name, version (None: the champion), batch -> what it predicts.
 PredictBy = Callable[[str, str | None, ScoreBatch], Coroutine[Any, Any, Prediction]]
 
@@ -57,7 +58,7 @@ class DryRunFound(BaseModel):
 
 
 class DryRunner:
-    """Runs the canned bundles of `configs/golden_bundles.json`."""
+    """Runs the canned bundles of `configs/golden_bundles.json` on the busiest slots."""
 
     def __init__(
         self,
@@ -65,23 +66,25 @@ class DryRunner:
         slots: SlotSource,
         estimator: Estimator,
         predict_by: PredictBy,
+        busiest: FindBusiest,
         bundles: Path = BUNDLES,
     ) -> None:
         self._rules = rules
         self._slots = slots
         self._estimator = estimator
         self._predict_by = predict_by
+        self._busiest = busiest
         self._bundles = bundles
 
     async def run(self, name: str, version: str) -> DryRunFound:
         """Raises `ModelRefused` for a version that a replica would not take."""
-        document = json.loads(self._bundles.read_text(encoding="utf-8"))
-        found = [await self._one(name, version, bundle) for bundle in document["bundles"]]
+        canned = read_canned(self._bundles, await self._busiest())
+        found = [await self._one(name, version, bundle) for bundle in canned]
         return DryRunFound(model=name, version=version, bundles=found)
 
-    async def _one(self, name: str, version: str, bundle: dict[str, Any]) -> DryRunBundle:
-        body = json.dumps(bundle["request"] | {"tmax_ms": TMAX_MS}).encode()
-        title = bundle["name"]
+    async def _one(self, name: str, version: str, bundle: Canned) -> DryRunBundle:
+        body = json.dumps(bundle.request | {"tmax_ms": TMAX_MS}).encode()
+        title = bundle.name
         try:
             before = await self._score(name, None, body)
             after = await self._score(name, version, body)

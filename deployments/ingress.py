@@ -5,6 +5,7 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -36,6 +37,7 @@ from deployments.telemetry_report import Reporter
 from deployments.tracing import open_tracing
 from deployments.tracing_calls import TracedSlots, traced_predict
 from stores.auction_settings import load_auction_rules
+from stores.busiest import fetch_busiest
 from stores.settings import load_settings
 from stores.training_runs import TrainingRuns
 
@@ -101,7 +103,13 @@ class Ingress:
             prometheus.build(self._calls.metrics, access),
             training.build(
                 TrainingRuns(self._ops.postgres),
-                DryRunner(self._rules, self._slots, self._estimator, self._calls.score_by),
+                DryRunner(
+                    self._rules,
+                    self._slots,
+                    self._estimator,
+                    self._calls.score_by,
+                    partial(fetch_busiest, self._ops.postgres),
+                ),
                 access,
             ),
         ]

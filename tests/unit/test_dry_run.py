@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from bidding.batch import ScoreBatch
-from bidding.errors import StoreUnavailable
+from bidding.errors import NotFound, StoreUnavailable
 from deployments import dry_run
+from deployments.canned import BUNDLES, read_canned
 from deployments.dry_run import DryRunBundle, DryRunner
 from deployments.estimates import Estimator
 from deployments.score_answer import Versions
 from deployments.scorer import Prediction
+from stores.busiest import Busiest
 from tests.unit.test_scorer import World
 
 CTR = "adbid-ctr"
@@ -46,6 +48,10 @@ def replica() -> Replica:
     return Replica()
 
 
+async def busiest() -> Busiest:
+    return Busiest((7,), (2, 1))
+
+
 def run(
     replica: Replica, folder: Path, slot_id: int = 7, missing: frozenset[str] = frozenset()
 ) -> DryRunBundle:
@@ -58,7 +64,7 @@ def run(
     async def go() -> DryRunBundle:
         await world.rules.refresh()
         estimator = Estimator.from_configs()
-        runner = DryRunner(world.rules, world.slots, estimator, replica.score_by, bundles)
+        runner = DryRunner(world.rules, world.slots, estimator, replica.score_by, busiest, bundles)
         return (await runner.run(CTR, "7")).bundles[0]
 
     return asyncio.run(go())
@@ -104,3 +110,17 @@ def test_another_version_than_the_candidate_does_not_count(
 
 def test_a_slot_that_is_not_there_is_an_error(replica: Replica, tmp_path: Path) -> None:
     assert run(replica, tmp_path, slot_id=8).error
+
+
+def test_ranks_stand_for_the_busiest_of_this_catalogue_whatever_their_ids() -> None:
+    canned = read_canned(BUNDLES, Busiest((901, 17), (44, 5, 300)))
+    slots = [bundle.request["slot_id"] for bundle in canned]
+    assert slots == [901, 17, 901, 17, 901, 17]
+    assert {bid["brand_id"] for bid in canned[0].request["bids"]} == {44, 5, 300}
+    assert not any("rank" in name for bundle in canned for name in bundle.request)
+
+
+@pytest.mark.parametrize("busiest", [Busiest((), (1,)), Busiest((1,), ())])
+def test_a_catalogue_without_slots_or_brands_proves_nothing(busiest: Busiest) -> None:
+    with pytest.raises(NotFound, match="the catalogue has no"):
+        read_canned(BUNDLES, busiest)
