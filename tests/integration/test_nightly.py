@@ -4,10 +4,8 @@ Ray's Jobs API is the one part that is played: by a job list that a test may kil
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import psycopg
 import pytest
@@ -23,6 +21,7 @@ from stores.training_jobs import night_id
 from stores.training_runs import RunBook
 from tests.ipinyou_log import write_log
 from tests.mlflow_server import add_version, mlflow_server
+from tests.ray_jobs import RayJobs
 from training import nightly, registry
 from training.spec import TrainingSpec, load_spec
 
@@ -116,28 +115,6 @@ def test_a_registry_that_is_away_is_not_one_without_a_champion(
             find_champion(client, CTR_MODEL, load_contract())
     finally:
         registry.connect(before)
-
-
-@dataclass
-class RayJobs:
-    """Ray's list of jobs."""
-
-    jobs: dict[str, str] = field(default_factory=dict)
-    down: bool = False
-
-    def submit_job(self, *, submission_id: str, **_: Any) -> str:
-        if self.down:
-            raise RuntimeError("Request failed with status code 503: head is away.")
-        self.jobs[submission_id] = "PENDING"
-        return submission_id
-
-    def get_job_status(self, job_id: str) -> Any:
-        if job_id not in self.jobs:
-            raise RuntimeError(f"Request failed with status code 404: no job {job_id}.")
-        return SimpleNamespace(value=self.jobs[job_id])
-
-    def get_job_logs(self, job_id: str) -> str:
-        return "the last words"
 
 
 @pytest.fixture
