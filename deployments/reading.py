@@ -8,6 +8,7 @@ import structlog
 
 from bidding.bundle import AuctionRules
 from bidding.errors import BrokenRuleBook, StoreUnavailable
+from deployments.outages import Outages
 from deployments.rules_view import RulesFeed
 from deployments.slot_source import Fetch, SlotSource
 from stores import last_known
@@ -49,6 +50,7 @@ class Reading:
         self._heard = heard
         self._rules_at_least = 0
         self._away: tuple[str, ...] = ()
+        self._outages = Outages()
         self._saved: object = None
         self._tasks: list[asyncio.Task[None]] = []
         self.rules = RulesFeed(self._fetch_rules)
@@ -116,7 +118,9 @@ class Reading:
 
     async def _follow_away(self) -> None:
         while True:
-            self._away = tuple(sorted(self._watched.down(), reverse=True))
+            down = self._watched.down()
+            self._outages.see(down)
+            self._away = tuple(sorted(down, reverse=True))
             await asyncio.sleep(AWAY_EVERY_S)
 
     async def _follow_changes(self) -> None:
