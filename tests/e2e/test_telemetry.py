@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from deployments.metrics import METRICS
 from tests.otlp import Receiver, Span, receiving, tree
 from tests.servers import free_port
+from tests.slow_head import trickle_head
 from tests.unit.test_alerts import ALERTS, metric_of, queries, rules, used
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
@@ -157,24 +157,9 @@ def test_every_route_answers_with_its_trace() -> None:
 
 
 def test_a_head_that_trickles_is_ended_by_the_proxy() -> None:
-    started = time.monotonic()
-    said = b""
-    with socket.create_connection(("127.0.0.1", PORT), timeout=30) as slow:
-        slow.sendall(b"POST /api/score HTTP/1.1\r\nhost: x\r\n")
-        slow.settimeout(0.5)
-        while time.monotonic() - started < 25:
-            try:
-                slow.sendall(b"x")
-                part = slow.recv(1_000)
-            except TimeoutError:
-                continue
-            except OSError:
-                break
-            if not part:
-                break
-            said += part
+    said, after_s = trickle_head(PORT, patience_s=25)
     assert said.startswith(b"HTTP/1.1 408")
-    assert 8 < time.monotonic() - started < 15
+    assert 8 < after_s < 15
 
 
 def test_a_client_does_not_choose_the_address_that_its_sign_ins_count_for() -> None:

@@ -14,6 +14,7 @@ import pytest
 from cli.embedded import haproxy
 from cli.embedded.home import Home
 from tests.servers import free_port
+from tests.slow_head import trickle_head
 
 BINARY = haproxy.haproxy_binary()
 pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no HAProxy here")
@@ -79,24 +80,9 @@ def test_a_client_can_not_choose_its_address(port: int) -> None:
 
 
 def test_a_head_that_trickles_is_not_waited_for(port: int) -> None:
-    started = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
-        slow.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n")
-        said = b""
-        while time.monotonic() - started < 8:
-            try:
-                slow.sendall(b"x")
-                slow.settimeout(0.2)
-                part = slow.recv(1_000)
-            except TimeoutError:
-                continue
-            except OSError:
-                break
-            if not part:
-                break
-            said += part
-    assert time.monotonic() - started < 5
+    said, after_s = trickle_head(port, patience_s=8)
     assert said.startswith(b"HTTP/1.1 408")
+    assert after_s < 5
 
 
 def test_a_connection_that_rests_between_requests_is_kept(port: int) -> None:

@@ -1,16 +1,15 @@
 """An ingress over stores that are killed and frozen: it answers, in time, and says without what."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
-from stores.migrating import migrate
-from stores.seed import seed
 from tests.live_service import live_service
 from tests.servers import PostgresProcess, RedisProcess
 
@@ -18,24 +17,6 @@ SOON_S = 5.0
 TMAX_MS = 25
 # What a process on a busy test machine may lie idle beyond a deadline.
 SLACK_MS = 250
-
-
-@pytest.fixture(scope="module")
-def postgres(server_root: Path) -> Iterator[PostgresProcess]:
-    server = PostgresProcess(server_root / "ingress-postgres")
-    server.start()
-    migrate(server.url("postgres"))
-    seed(server.url("postgres"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def redis(server_root: Path) -> Iterator[RedisProcess]:
-    server = RedisProcess(server_root / "ingress-redis")
-    server.start()
-    yield server
-    server.stop()
 
 
 def ask(url: str, slot_id: int = 7, tmax_ms: int = TMAX_MS) -> dict[str, Any]:
@@ -63,29 +44,32 @@ def until(holds: Callable[[], bool]) -> float:
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
 @pytest.mark.parametrize("name", ["redis", "postgres"])
 def test_a_store_that_is_away_is_named_until_it_is_back(
-    postgres: PostgresProcess, redis: RedisProcess, name: str, fault: str
+    own_postgres: PostgresProcess, own_redis: RedisProcess, name: str, fault: str
 ) -> None:
-    server = {"redis": redis, "postgres": postgres}[name]
-    with live_service(postgres.url("postgres"), redis.url) as url:
+    server = {"redis": own_redis, "postgres": own_postgres}[name]
+    with live_service(own_postgres.url("postgres"), own_redis.url) as url:
         until(lambda: parts(url) == set())
-        getattr(server, fault)()
-        try:
-            named = until(lambda: name in parts(url))
-            assert ask(url)["winner"]["bid_id"] == "b"
-        finally:
-            server.start() if fault == "kill" else server.thaw()
-        back = until(lambda: parts(url) == set())
+        with capture_logs() as lines:
+            getattr(server, fault)()
+            try:
+                named = until(lambda: name in parts(url))
+                assert ask(url)["winner"]["bid_id"] == "b"
+            finally:
+                server.start() if fault == "kill" else server.thaw()
+            back = until(lambda: parts(url) == set())
+        told = [(line["event"], line["store"]) for line in lines if "store" in line]
+        assert told == [("store_away", name), ("store_back", name)]
         print(f"{name} {fault}: named after {named:.2f} s, gone {back:.2f} s after its return")
 
 
 def test_an_ingress_that_starts_without_stores_answers_from_what_was_last_known(
-    postgres: PostgresProcess, redis: RedisProcess, tmp_path: Path
+    own_postgres: PostgresProcess, own_redis: RedisProcess, tmp_path: Path
 ) -> None:
-    stores = postgres.url("postgres"), redis.url
+    stores = own_postgres.url("postgres"), own_redis.url
     with live_service(*stores, home=tmp_path) as url:
         known = ask(url, tmax_ms=5_000)
-    postgres.kill()
-    redis.kill()
+    own_postgres.kill()
+    own_redis.kill()
     try:
         with live_service(*stores, home=tmp_path) as url:
             answer = ask(url)
@@ -105,22 +89,22 @@ def test_an_ingress_that_starts_without_stores_answers_from_what_was_last_known(
             }
             sent = httpx.post(f"{url}/api/events", json={"events": [event]}, timeout=10)
             assert sent.status_code == 503  # to be sent again: nobody knows that there is no brand
-            postgres.start()
-            redis.start()
+            own_postgres.start()
+            own_redis.start()
             until(lambda: parts(url) == set())
             assert ask(url)["winner"]["vpi"] == known["winner"]["vpi"]
     finally:
-        for server in (postgres, redis):
+        for server in (own_postgres, own_redis):
             if server.process is None or server.process.poll() is not None:
                 server.start()
 
 
 @pytest.mark.parametrize("frozen", [["redis"], ["postgres"], ["redis", "postgres"]])
 def test_frozen_stores_hold_no_answer_beyond_its_deadline(
-    postgres: PostgresProcess, redis: RedisProcess, frozen: list[str]
+    own_postgres: PostgresProcess, own_redis: RedisProcess, frozen: list[str]
 ) -> None:
-    servers = [{"redis": redis, "postgres": postgres}[name] for name in frozen]
-    with live_service(postgres.url("postgres"), redis.url) as url, httpx.Client() as client:
+    servers = [{"redis": own_redis, "postgres": own_postgres}[name] for name in frozen]
+    with live_service(own_postgres.url("postgres"), own_redis.url) as url, httpx.Client() as client:
         until(lambda: parts(url) == set())
         bid = {"bid_id": "b", "brand_id": 3, "pricing_model": "CPM", "amount": 1_000}
         took_ms = []

@@ -4,7 +4,7 @@ import asyncio
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -18,12 +18,10 @@ from stores.decision_types import row_of
 from stores.decisions import PostgresDecisions
 from stores.event_settings import RollupSettings
 from stores.events import PostgresEvents
-from stores.migrating import migrate
 from stores.postgres import Postgres
 from stores.publishing import Publisher
 from stores.redis_cache import RedisCache
 from stores.rollup import PostgresRollup
-from stores.seed import seed
 from tests.decision_cases import a_decision
 from tests.servers import PostgresProcess
 
@@ -37,20 +35,9 @@ KEYLESS = 300
 SUMS = "sum(impressions), sum(clicks), sum(conversions)"
 
 
-@pytest.fixture(scope="module")
-def server(server_root: Path) -> Iterator[PostgresProcess]:
-    """A server that only this module kills."""
-    process = PostgresProcess(server_root / "rollup-postgres")
-    process.start()
-    migrate(process.url("postgres"))
-    seed(process.url("postgres"))
-    yield process
-    process.stop()
-
-
 @pytest.fixture
-async def postgres(server: PostgresProcess) -> AsyncIterator[Postgres]:
-    found = Postgres(server.url("postgres"), timeout_s=5)
+async def postgres(own_postgres: PostgresProcess) -> AsyncIterator[Postgres]:
+    found = Postgres(own_postgres.url("postgres"), timeout_s=5)
     yield found
     await found.aclose()
 
@@ -103,9 +90,9 @@ async def until_counted(url: str, within_s: float = 60) -> None:
 
 
 async def test_a_rollup_killed_anywhere_counts_every_event_once(
-    server: PostgresProcess, postgres: Postgres, redis_url: str
+    own_postgres: PostgresProcess, postgres: Postgres, redis_url: str
 ) -> None:
-    url = server.url("postgres")
+    url = own_postgres.url("postgres")
     before = sums(url)
     store = PostgresEvents(postgres)
     events = await some_events(postgres, "rollup")
@@ -143,9 +130,9 @@ def start_child(url: str, redis_url: str) -> "subprocess.Popen[bytes]":
 
 
 async def test_postgresql_killed_while_events_flow_loses_and_repeats_nothing(
-    server: PostgresProcess, postgres: Postgres, redis_url: str
+    own_postgres: PostgresProcess, postgres: Postgres, redis_url: str
 ) -> None:
-    url = server.url("postgres")
+    url = own_postgres.url("postgres")
     before = sums(url)
     # other decisions than the first test's: theirs have all their events
     with psycopg.connect(url) as connection:
@@ -155,7 +142,7 @@ async def test_postgresql_killed_while_events_flow_loses_and_repeats_nothing(
     rollup = PostgresRollup(postgres, publisher, RollupSettings(settle_s=0, batch_events=100))
     counting = asyncio.create_task(count_for_ever(rollup))
     async with asyncio.TaskGroup() as group:  # a server that does not come back ends the reports
-        group.create_task(kill_twice(server))
+        group.create_task(kill_twice(own_postgres))
         for start in range(0, len(events), 10):
             await report(PostgresEvents(postgres), events[start : start + 10])
             await asyncio.sleep(0.01)
@@ -170,11 +157,11 @@ async def test_postgresql_killed_while_events_flow_loses_and_repeats_nothing(
 
 
 async def test_what_retries_a_store_for_ever_ends_when_it_is_cancelled(
-    server: PostgresProcess,
+    own_postgres: PostgresProcess,
 ) -> None:
     rng = random.Random(3)
     for _ in range(CANCELS):
-        postgres = Postgres(server.url("postgres"), timeout_s=5)
+        postgres = Postgres(own_postgres.url("postgres"), timeout_s=5)
         task = asyncio.create_task(ask_for_ever(postgres))
         await asyncio.sleep(rng.uniform(0, 0.04))
         task.cancel()
@@ -214,8 +201,8 @@ async def count_for_ever(rollup: PostgresRollup) -> None:
         await asyncio.sleep(0)
 
 
-async def kill_twice(server: PostgresProcess) -> None:
+async def kill_twice(own_postgres: PostgresProcess) -> None:
     for _ in range(2):
         await asyncio.sleep(0.5)
-        await asyncio.to_thread(server.kill)
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(own_postgres.kill)
+        await asyncio.to_thread(own_postgres.start)

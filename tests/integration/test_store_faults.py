@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psycopg
 import pytest
@@ -12,35 +11,14 @@ from bidding.errors import StoreUnavailable
 from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING, Change
 from stores.feature_types import SlotsFetched
 from stores.features import FeatureStore
-from stores.migrating import migrate
 from stores.postgres import Postgres
 from stores.redis_cache import RedisCache, external_slot_key, slot_key
-from stores.seed import seed
 from tests.servers import PostgresProcess, RedisProcess, ServerProcess
 
 DEADLINE_S = 0.1
 # What a call may take beyond its deadline on a busy test machine.
 SLACK_S = 0.25
 RECOVERY_S = 8.0
-
-
-@pytest.fixture(scope="module")
-def own_postgres(server_root: Path) -> Iterator[PostgresProcess]:
-    """A server that only this module stops and kills."""
-    server = PostgresProcess(server_root / "faulty-postgres")
-    server.start()
-    migrate(server.url("postgres"))
-    seed(server.url("postgres"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def own_redis(server_root: Path) -> Iterator[RedisProcess]:
-    server = RedisProcess(server_root / "faulty-redis")
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
