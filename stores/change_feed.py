@@ -7,6 +7,7 @@ left alone from then on (its breaker opens) before any request has had to find o
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import asyncpg
 from redis.asyncio.client import PubSub
@@ -20,6 +21,7 @@ RECONNECT_S = 0.5
 HEARTBEAT_S = 1.0
 _REMEMBERED = 10_000
 _VERSION = "SELECT version FROM engine_state"
+_LIFT = "UPDATE engine_state SET version = $1 + 1 WHERE version < $1 RETURNING version"
 
 Queue = asyncio.Queue[Change]
 
@@ -48,42 +50,58 @@ async def watch(postgres: Postgres, redis: RedisCache) -> AsyncIterator[Change]:
         await asyncio.gather(*listeners, return_exceptions=True)
 
 
+@dataclass(slots=True)
+class _Newest:
+    """The highest version heard of the database, whatever connection it came by."""
+
+    version: int = 0
+
+
 async def _follow_postgres(postgres: Postgres, queue: Queue) -> None:
+    newest = _Newest()
     while True:
         try:
             connection = await postgres.connect()
             try:
-                await _hear_postgres(connection, queue)
+                await _hear_postgres(connection, queue, newest)
             finally:
                 connection.terminate()
-        except (StoreUnavailable, *CONNECTION_ERRORS):
-            postgres.breaker.open()
+        except (StoreUnavailable, *CONNECTION_ERRORS, asyncpg.PostgresError):
+            postgres.breaker.open()  # also while a restore has taken the tables away
         await asyncio.sleep(RECONNECT_S)
 
 
-async def _hear_postgres(connection: "asyncpg.Connection[asyncpg.Record]", queue: Queue) -> None:
+async def _hear_postgres(
+    connection: "asyncpg.Connection[asyncpg.Record]", queue: Queue, newest: _Newest
+) -> None:
     """Listens until the connection fails; `*` where a version passed without a message."""
-    newest = 0
 
     def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        nonlocal newest
         change = _put(queue, str(payload))
-        newest = max(newest, change.version if change else 0)
+        newest.version = max(newest.version, change.version if change else 0)
 
     await connection.add_listener(POSTGRES_CHANNEL, hear)
-    newest = reached = await _version(connection)
+    reached = await _version(connection, newest.version)
+    newest.version = max(newest.version, reached)
     queue.put_nowait(Change(EVERYTHING, 0, reached))
     while True:
         await asyncio.sleep(HEARTBEAT_S)
-        if reached > newest:  # a version is seen an instant before its message: it got a beat
-            newest = reached
+        if reached > newest.version:  # seen an instant before its message: it got a beat
+            newest.version = reached
             queue.put_nowait(Change(EVERYTHING, 0, reached))
-        reached = await _version(connection)
+        reached = await _version(connection, newest.version)
 
 
-async def _version(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+async def _version(connection: "asyncpg.Connection[asyncpg.Record]", newest: int) -> int:
+    """The version reached; a database behind what was heard of it is lifted above that.
+
+    It was restored from a backup: below the old numbers nobody would take its rows for new.
+    """
     async with asyncio.timeout(HEARTBEAT_S):
-        return int(await connection.fetchval(_VERSION) or 0)
+        reached = int(await connection.fetchval(_VERSION) or 0)
+        if reached < newest:
+            reached = int(await connection.fetchval(_LIFT, newest) or reached)
+        return reached
 
 
 async def _follow_redis(redis: RedisCache, queue: Queue) -> None:
