@@ -4,13 +4,18 @@ Ray renders HAProxy's configuration itself. It binds the metrics and statistics 
 interface, turns HAProxy's own 503 ("no replica is up right now") into a 500, answers 404 while
 the application is not deployed yet, believes a client's `x-forwarded-for`, waits an hour for a
 request's head, and sends a log line of each request where nobody listens. Ray accepts another
-binary, though: this one is a script that mends those lines and becomes HAProxy.
+binary, though: this one is a script that mends those lines and becomes HAProxy. `adbid up` writes
+it; in a pod `cli/haproxy`, which runs this module, does.
 """
 
 import json
+import os
 import shlex
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from cli.embedded.home import Home
 
@@ -60,7 +65,7 @@ def haproxy_binary() -> Path | None:
 def write_wrapper(home: Home, binary: Path, host: str, port: int) -> Path:
     """Write the script; `host` is where the HTTP port listens, everything else is loopback."""
     answer = home.sockets / "503.http"  # a path without blanks, which HAProxy needs
-    answer.write_text(_unavailable(), encoding="utf-8", newline="")
+    _put(answer, _unavailable(), 0o600)
     script = home.run / "haproxy"
     text = _SCRIPT.format(
         binary=shlex.quote(str(binary)),
@@ -70,9 +75,28 @@ def write_wrapper(home: Home, binary: Path, host: str, port: int) -> Path:
         head_s=HEAD_S,
         front="".join(f"\\n    {line}" for line in _FRONT),
     )
-    script.write_text(text, encoding="utf-8")
-    script.chmod(0o700)
+    _put(script, text, 0o700)
     return script
+
+
+def become_haproxy(arguments: Sequence[str], environment: dict[str, str]) -> NoReturn:
+    """HAProxy behind the script, on ADBID_HOST and ADBID_PORT. Raises `FileNotFoundError`."""
+    binary = haproxy_binary()
+    if binary is None:
+        raise FileNotFoundError("Ray brings no HAProxy for this platform")
+    home = Home(Path(environment["ADBID_HOME"]))
+    home.create()
+    host, port = environment.get("ADBID_HOST", "127.0.0.1"), environment.get("ADBID_PORT", "8000")
+    script = str(write_wrapper(home, binary, host, int(port)))
+    os.execve(script, [script, *arguments], environment)  # noqa: S606 - the point of it
+
+
+def _put(path: Path, text: str, mode: int) -> None:
+    """At once: another HAProxy of this home may be starting from the one before."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_text(text, encoding="utf-8", newline="")
+    new.chmod(mode)
+    new.replace(path)
 
 
 def _unavailable() -> str:
@@ -94,3 +118,7 @@ def _unavailable() -> str:
         f"Content-Length: {len(body)}",
     )
     return "\r\n".join((*head, "", body))
+
+
+if __name__ == "__main__":
+    become_haproxy(sys.argv[1:], dict(os.environ))

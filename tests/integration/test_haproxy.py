@@ -1,10 +1,13 @@
 """The real HAProxy behind our script: whose address counts, and who may be slow."""
 
+import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from cli.embedded import haproxy
 from cli.embedded.home import Home
+from stores.settings import PROJECT_ROOT
 from tests.servers import free_port
 from tests.slow_head import trickle_head
 
@@ -37,32 +41,48 @@ class _Echo(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """HAProxy in front of an echo, on a configuration with the lines that Ray renders."""
-    assert BINARY is not None
-    monkeypatch.setattr(haproxy, "HEAD_S", 1)
+def echo() -> Iterator[int]:
     backend = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
+    yield backend.server_port
+    backend.shutdown()
+
+
+def rendered(config: Path, echo: int) -> int:
+    """HAProxy in front of the echo, with the lines that Ray renders; the port it is to have."""
     found = free_port()
-    config = tmp_path / "haproxy.cfg"
     config.write_text(
         "defaults\n    mode http\n    timeout connect 5s\n    timeout client 3600s\n"
         "    timeout server 60s\n    timeout http-keep-alive 75s\n"
         f"frontend http_frontend\n    bind *:{found}\n    default_backend echo\n"
-        f"backend echo\n    server one 127.0.0.1:{backend.server_port}\n"
+        f"backend echo\n    server one 127.0.0.1:{echo}\n"
     )
-    home = Home(tmp_path / "home")
-    for folder in (home.run, home.sockets):
-        folder.mkdir(parents=True, exist_ok=True)
-    script = haproxy.write_wrapper(home, BINARY, "127.0.0.1", found)
-    process = subprocess.Popen([str(script), "-db", "-f", str(config)])
+    return found
+
+
+@contextmanager
+def running(command: list[str], port: int, env: dict[str, str] | None = None) -> Iterator[int]:
+    process = subprocess.Popen(command, env=env)
     try:
-        _wait_for(found)
-        yield found
+        _wait_for(port)
+        yield port
     finally:
         process.terminate()
         process.wait(10)
-        backend.shutdown()
+
+
+@pytest.fixture
+def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, echo: int) -> Iterator[int]:
+    """As `adbid up` starts it."""
+    assert BINARY is not None
+    monkeypatch.setattr(haproxy, "HEAD_S", 1)
+    config = tmp_path / "haproxy.cfg"
+    found = rendered(config, echo)
+    home = Home(tmp_path / "home")
+    home.create()
+    script = haproxy.write_wrapper(home, BINARY, "127.0.0.1", found)
+    with running([str(script), "-db", "-f", str(config)], found):
+        yield found
 
 
 def _wait_for(port: int) -> None:
@@ -74,9 +94,28 @@ def _wait_for(port: int) -> None:
     raise AssertionError("HAProxy did not start")
 
 
+SPOOFED = [("X-Forwarded-For", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8")]
+
+
 def test_a_client_can_not_choose_its_address(port: int) -> None:
-    headers = [("X-Forwarded-For", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8")]
-    assert httpx.get(f"http://127.0.0.1:{port}/x", headers=headers).text == "127.0.0.1"
+    assert httpx.get(f"http://127.0.0.1:{port}/x", headers=SPOOFED).text == "127.0.0.1"
+
+
+def test_in_a_pod_ray_starts_the_same_haproxy(tmp_path: Path, echo: int) -> None:
+    """By the path that the manifests give it, with nothing written before."""
+    config = tmp_path / "haproxy.cfg"
+    found = rendered(config, echo)
+    pod = {
+        "ADBID_HOME": str(tmp_path / "state"),
+        "ADBID_HOST": "127.0.0.1",
+        "ADBID_PORT": str(found),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(PROJECT_ROOT),
+    }
+    with running([str(PROJECT_ROOT / "cli/haproxy"), "-db", "-f", str(config)], found, pod):
+        assert httpx.get(f"http://127.0.0.1:{found}/x", headers=SPOOFED).text == "127.0.0.1"
+    assert f"timeout http-request {haproxy.HEAD_S}s" in config.read_text()
+    assert f"bind 127.0.0.1:{found}" in config.read_text()
 
 
 def test_a_head_that_trickles_is_not_waited_for(port: int) -> None:

@@ -1,5 +1,6 @@
 """The container, Compose and Kubernetes files agree with the code and with each other."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -68,9 +69,12 @@ def test_every_node_starts_with_the_flags_and_the_version_of_one_machine(
     ray_service: Manifest,
 ) -> None:
     settings = base("ConfigMap")[0]["data"]
-    # Without the wrapper of cli/embedded/haproxy.py nothing keeps HAProxy from repeating a change.
-    flags = SERVE_FLAGS | {"RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure"}
-    assert settings.items() >= flags.items()
+    assert settings.items() >= SERVE_FLAGS.items()
+    wrapper = PROJECT_ROOT / settings["RAY_SERVE_HAPROXY_BINARY_PATH"].removeprefix("/app/")
+    assert os.access(wrapper, os.X_OK)
+    # the wrapper knows the door by its address
+    http = yaml.safe_load(ray_service["serveConfigV2"])["http_options"]
+    assert (http["host"], http["port"]) == (settings["ADBID_HOST"], 8000)
     cluster = ray_service["rayClusterConfig"]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     for group in groups:
