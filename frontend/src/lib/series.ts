@@ -4,17 +4,20 @@ interface At {
   at: string;
 }
 
-const MINUTE = 60_000;
-const MOST = 2_000;
+/** Moments and a duration in ms. */
+export interface Steps {
+  from: number;
+  to: number;
+  step: number;
+}
 
-/** Puts a point where `blank` makes one into every step without data, from the first point on. */
-export function spread<P extends At>(points: readonly P[], blank: (at: string) => P): P[] {
-  const times = points.map(({ at }) => Date.parse(at));
-  const step = Math.max(MINUTE, Math.min(...times.slice(1).map((time, index) => time - (times[index] ?? time))));
-  const first = times[0];
-  const last = times.at(-1);
-  if (first === undefined || last === undefined || !Number.isFinite(step) || (last - first) / step > MOST) return [...points];
-  const known = new Map(points.map((point, index) => [Math.round(((times[index] ?? first) - first) / step), point]));
-  const steps = Math.round((last - first) / step);
-  return Array.from({ length: steps + 1 }, (_, index) => known.get(index) ?? blank(new Date(first + index * step).toISOString()));
+const MOST = 2_500;
+
+/** Steps of so many ms from `from` to `to`, each with its point, or with what `blank` makes. */
+export function spread<P extends At>(points: readonly P[], span: Steps, blank: (at: string) => P): P[] {
+  const { from, to, step } = span;
+  const count = Math.floor((to - from) / step) + 1;
+  if (!(count > 0) || count > MOST) return [...points];
+  const known = new Map(points.map((point) => [Math.floor((Date.parse(point.at) - from) / step), point]));
+  return Array.from({ length: count }, (_, index) => known.get(index) ?? blank(new Date(from + index * step).toISOString()));
 }

@@ -4,6 +4,8 @@ import { readExplanation } from "./explain";
 import { filters, id, oneOf, parseSearch, stringifySearch } from "./filters";
 import { arrange, valueAt, type Cell } from "./heatmap";
 import { spread } from "./series";
+import { sparkPath } from "./spark";
+import { overSpan, stacks } from "./tally";
 import { waterfall } from "./waterfall";
 
 function cell(bucket: number, group: number, impressions: number): Cell {
@@ -50,7 +52,24 @@ test("what a filter can not read is dropped, and what is set comes back from the
   expect(parseSearch(stringifySearch({ slot_id: 7, name: "a&b", empty: undefined }))).toEqual({ slot_id: "7", name: "a&b" });
 });
 
-test("minutes without data are seen as such", () => {
-  const points = ["10:00", "10:01", "10:04"].map((time) => ({ at: `2026-11-24T${time}:00.000Z`, value: 1 }));
-  expect(spread<{ at: string; value: number | null }>(points, (at) => ({ at, value: null })).map(({ value }) => value)).toEqual([1, 1, null, null, 1]);
+const at = (time: string) => `2026-11-24T${time}:00.000Z`;
+
+test("minutes without data are seen as such, before the first point too", () => {
+  const points = ["10:01", "10:02", "10:04"].map((time) => ({ at: at(time), value: 1 }));
+  const span = { from: Date.parse(at("10:00")), to: Date.parse(at("10:04")), step: 60_000 };
+  expect(spread<{ at: string; value: number | null }>(points, span, (time) => ({ at: time, value: null })).map(({ value }) => value)).toEqual([null, 1, 1, null, 1]);
+});
+
+test("an hour without bids is no data, one without this reason is 0", () => {
+  const cells = [
+    { bucket: at("10:00"), reason: "WON", reason_code: 0, bids: 3 },
+    { bucket: at("12:00"), reason: "OUTBID", reason_code: 100, bids: 5 },
+  ];
+  const rows = overSpan(stacks(cells, ["OUTBID"]), { from: at("10:00") }, 3_600_000, Date.parse(at("12:30")));
+  expect(rows.map(({ OUTBID }) => OUTBID)).toEqual([0, undefined, 5]);
+});
+
+test("a lone value is a dot of the sparkline, a missing one a gap", () => {
+  expect(sparkPath([1, null, 3])).toBe("M0 100h0M100 0h0");
+  expect(sparkPath([1, 2])).toBe("M0 100L100 0");
 });

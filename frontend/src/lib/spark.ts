@@ -1,4 +1,4 @@
-/** The line of a sparkline in a box of 100 × 100, y downwards. A missing value is a gap. */
+/** The line of a sparkline in a box of 100 × 100, y downwards. A missing value is a gap, a lone one a dot. */
 export function sparkPath(values: readonly (number | null)[]): string {
   const known = values.filter((value): value is number => value !== null && Number.isFinite(value));
   if (known.length === 0) return "";
@@ -14,6 +14,7 @@ export function sparkPath(values: readonly (number | null)[]): string {
     }
     const y = span === 0 ? 50 : 100 - ((value - low) / span) * 100;
     path += `${pen}${round(index * step)} ${round(y)}`;
+    if (pen === "M" && !Number.isFinite(values[index + 1] ?? NaN)) path += "h0";
     pen = "L";
   });
   return path;

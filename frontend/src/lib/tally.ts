@@ -1,5 +1,7 @@
 /** Counts of bids by reason: totals, and stacks by bucket. */
 
+import { spread } from "./series";
+
 export interface ReasonCell {
   bucket: string;
   reason: string;
@@ -35,10 +37,19 @@ export type Stack = { bucket: string } & Record<string, number | string>;
 export function stacks(cells: readonly ReasonCell[], reasons: readonly string[]): Stack[] {
   const found = new Map<string, Stack>();
   for (const { bucket, reason, bids } of cells) {
-    if (!reasons.includes(reason)) continue;
     const stack = found.get(bucket) ?? { bucket, ...Object.fromEntries(reasons.map((name) => [name, 0])) };
-    stack[reason] = Number(stack[reason] ?? 0) + bids;
+    if (reasons.includes(reason)) stack[reason] = Number(stack[reason] ?? 0) + bids;
     found.set(bucket, stack);
   }
   return [...found.values()].sort((one, other) => one.bucket.localeCompare(other.bucket));
+}
+
+/** A bucket for every step of the span; one in which no bid was judged has nothing but its time. */
+export function overSpan(found: readonly Stack[], { from, to }: { from?: string; to?: string }, step: number, now: number): Stack[] {
+  const first = found[0]?.bucket;
+  if (first === undefined) return [];
+  const start = Math.floor(Date.parse(from ?? first) / step) * step;
+  const end = to === undefined ? now : Date.parse(to) - 1;
+  const points = found.map((stack) => ({ ...stack, at: stack.bucket }));
+  return spread<Stack & { at: string }>(points, { from: start, to: end, step }, (at) => ({ at, bucket: at }));
 }

@@ -5,17 +5,41 @@ import { answer, api } from "@/lib/api/client";
 
 const REFRESH_MS = 5_000;
 
-/** Nobody asked anything in the steps that are missing. */
-function withEveryStep(overview: Overview): Overview {
-  const blank = (at: string) => ({ at, requests_per_s: 0, p95_ms: null, win_rate: null, vpi: null, degraded_share: null });
-  return { ...overview, series: spread(overview.series, blank) };
+type Figure = Exclude<keyof Overview["series"][number], "at">;
+export type Figures = Record<Figure, number | null>;
+
+/** With a point for every step of the window; what nobody knows of a step is null. */
+export interface WholeOverview extends Omit<Overview, "series"> {
+  series: (Figures & { at: string })[];
+}
+
+const MINUTE = 60_000;
+// The service gives a window in about this many steps of whole minutes.
+const POINTS = 180;
+
+/** The whole window: nobody asked anything in the steps that are missing after the first. */
+function overWindow(overview: Overview, minutes: number, now: number): WholeOverview {
+  const step = MINUTE * Math.max(1, Math.ceil(minutes / POINTS));
+  const to = Math.floor(now / step) * step;
+  const from = to - Math.floor((minutes * MINUTE) / step) * step;
+  const first = overview.series[0]?.at;
+  const blank = (at: string) => ({
+    at,
+    requests_per_s: first !== undefined && at > first ? 0 : null,
+    p95_ms: null,
+    win_rate: null,
+    vpi: null,
+    degraded_share: null,
+  });
+  const known: WholeOverview["series"] = overview.series;
+  return { ...overview, series: spread(known, { from, to, step }, blank) };
 }
 
 export function useOverview(minutes: number) {
   return useQuery({
     queryKey: ["overview", minutes],
-    queryFn: ({ signal }) => answer(api.GET("/api/metrics/overview", { params: { query: { minutes } }, signal })),
-    select: withEveryStep,
+    queryFn: async ({ signal }) =>
+      overWindow(await answer(api.GET("/api/metrics/overview", { params: { query: { minutes } }, signal })), minutes, Date.now()),
     refetchInterval: REFRESH_MS,
     placeholderData: keepPreviousData,
   });

@@ -67,7 +67,7 @@ export function BidTable({ bids, brandName, open, onOpen, onExplain }: Props) {
         rows={shown}
         rowKey={(bid) => bid.bid_id}
         mark={(bid) => (bid.bid_id === open ? "current" : verdict(bid) === "no-bid" ? "paused" : undefined)}
-        below={(bid) => bid.bid_id === open && <BidDetail bid={bid} />}
+        below={(bid) => bid.bid_id === open && <BidDetail bid={bid} onExplain={onExplain} />}
       />
       {shown.length < ordered.length && (
         <p className={css.rest}>

@@ -1,5 +1,6 @@
 import { useState, type ReactNode } from "react";
 import type { FieldSpec } from "@/lib/form";
+import { useNarrow } from "@/lib/preferences";
 import { useList, type Edited, type ListQuery, type Resource } from "@/queries/resource";
 import { useCan } from "@/queries/session";
 import { Button } from "../form/Button";
@@ -13,6 +14,7 @@ import { SearchField } from "./SearchField";
 import css from "./catalogue.module.css";
 
 const PER_PAGE = 50;
+const PER_PAGE_NARROW = 15;
 const HEIGHT = 420;
 const EVERYTHING = 0;
 
@@ -44,8 +46,9 @@ export function CatalogueList<Item extends Edited, Input, Query extends ListQuer
   const { title, lead, resource, search, set, only, filters, specs, more, blank, isPaused } = props;
   const mayEdit = useCan("ops");
   const [edited, setEdited] = useState<{ item: Item | undefined }>();
+  const limit = useNarrow() ? PER_PAGE_NARROW : PER_PAGE;
   const offset = search.offset ?? 0;
-  const list = useList(resource, { ...only, ...(search.name && { name: search.name }), limit: PER_PAGE, offset } as Query);
+  const list = useList(resource, { ...only, ...(search.name && { name: search.name }), limit, offset } as Query);
   const actions: Column<Item> = {
     key: "actions",
     header: <span className="hidden-visually">Actions</span>,
@@ -98,7 +101,7 @@ export function CatalogueList<Item extends Edited, Input, Query extends ListQuer
                 rowKey={(item) => item.id}
                 mark={(item) => (isPaused?.(item) ? "paused" : undefined)}
               />
-              <Pager offset={offset} limit={PER_PAGE} total={total} onOffset={(next) => set({ offset: next })} />
+              <Pager offset={offset} limit={limit} total={total} onOffset={(next) => set({ offset: next })} />
             </>
           )}
         </QueryView>

@@ -45,8 +45,17 @@ export default function TimeChart({ label, points, format }: Props) {
           fillOpacity={0.1}
           isAnimationActive={false}
           connectNulls={false}
+          dot={({ cx, cy, index }: { cx?: number; cy?: number; index?: number }) => (
+            <circle key={index} cx={cx} cy={cy} r={isLone(points, index ?? 0) ? 2 : 0} fill="var(--accent)" />
+          )}
         />
       </AreaChart>
     </figure>
   );
+}
+
+/** No line reaches a value whose neighbours are missing. */
+function isLone(points: readonly Point[], index: number): boolean {
+  const has = (at: number) => typeof points[at]?.value === "number";
+  return has(index) && !has(index - 1) && !has(index + 1);
 }

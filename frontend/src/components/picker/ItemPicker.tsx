@@ -2,6 +2,7 @@ import { Combobox } from "@base-ui/react/combobox";
 import { useState } from "react";
 import type { Edited, ListQuery, Resource } from "@/queries/resource";
 import { useItem, useList } from "@/queries/resource";
+import { Button } from "../form/Button";
 import { Field } from "../form/Field";
 import form from "../form/form.module.css";
 import css from "./picker.module.css";
@@ -64,7 +65,12 @@ export function ItemPicker<Item extends Edited, Input>({ label, resource, value,
             <Combobox.Positioner className={css.positioner} sideOffset={4}>
               <Combobox.Popup className={css.popup}>
                 <Combobox.Status className={css.status}>{found.error ? found.error.message : found.isPending ? "Loading" : null}</Combobox.Status>
-                <Combobox.Empty className={css.status}>{found.isPending ? null : "Nothing has this name."}</Combobox.Empty>
+                {found.error && (
+                  <p className={css.retry}>
+                    <Button onClick={() => void found.refetch()}>Try again</Button>
+                  </p>
+                )}
+                <Combobox.Empty className={css.status}>{found.isPending || found.error ? null : "Nothing has this name."}</Combobox.Empty>
                 <Combobox.List className={css.list}>
                   {(item: Named) => (
                     <Combobox.Item key={item.id} value={item} className={css.item}>

@@ -12,16 +12,18 @@ interface Props<T> {
   query: Watched<T>;
   /** Height kept while loading, so that nothing moves when the answer comes. */
   height?: number;
+  /** Stands in for the data while loading, where a height alone can't keep its place. */
+  loading?: ReactNode;
   isEmpty?: (data: T) => boolean;
   empty?: ReactNode;
   children: (data: T) => ReactNode;
 }
 
 /** Loading, failed, empty or the data: the same everywhere. Old data stays while new is fetched. */
-export function QueryView<T>({ query, height = 160, isEmpty, empty, children }: Props<T>) {
+export function QueryView<T>({ query, height = 160, loading, isEmpty, empty, children }: Props<T>) {
   const { data, error, isPlaceholderData } = query;
   if (data === undefined) {
-    return error ? <Failure error={error} retry={query.refetch} height={height} /> : <Loading height={height} />;
+    return error ? <Failure error={error} retry={query.refetch} height={height} /> : (loading ?? <Loading height={height} />);
   }
   const content = isEmpty?.(data) ? <Empty height={height}>{empty ?? "No data yet."}</Empty> : children(data);
   return (

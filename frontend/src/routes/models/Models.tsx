@@ -1,5 +1,6 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { Choice } from "@/components/form/Choice";
+import { Banner } from "@/components/notice/Banner";
 import { Columns, Page } from "@/components/page/Page";
 import { Empty, QueryView } from "@/components/state/QueryView";
 import type { Model } from "@/lib/api/types";
@@ -12,6 +13,7 @@ import { Versions } from "./Versions";
 
 const route = getRouteApi("/app/models");
 const HEIGHT = 480;
+const WITHOUT_REGISTRY = "Versions can't be listed or moved until it does. Replicas go on serving what they hold.";
 
 export function Models() {
   const search = route.useSearch();
@@ -38,17 +40,22 @@ export function Models() {
       <QueryView query={models} height={HEIGHT}>
         {(data) => {
           const model = data.models.find(({ name }) => name === shown);
-          return model ? <Whole key={model.name} model={model} /> : <Empty height={HEIGHT}>No model is registered yet.</Empty>;
+          return (
+            <>
+              <div role="status">{!data.registry_reachable && <Banner title="MLflow does not answer" text={WITHOUT_REGISTRY} />}</div>
+              {model ? <Whole key={model.name} model={model} reachable={data.registry_reachable} /> : <Empty height={HEIGHT}>No model is registered yet.</Empty>}
+            </>
+          );
         }}
       </QueryView>
     </Page>
   );
 }
 
-function Whole({ model }: { model: Model }) {
+function Whole({ model, reachable }: { model: Model; reachable: boolean }) {
   return (
     <>
-      <Versions model={model} />
+      <Versions model={model} reachable={reachable} />
       <Columns>
         <Curves model={model} />
         <Live model={model} />

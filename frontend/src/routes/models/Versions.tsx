@@ -15,7 +15,7 @@ const AT_FIRST = 10;
 const EMPTY_HEIGHT = 140;
 
 /** All versions, newest first, with the buttons that move the champion. */
-export function Versions({ model }: { model: Model }) {
+export function Versions({ model, reachable }: { model: Model; reachable: boolean }) {
   const mayMove = useCan("ml");
   const [target, setTarget] = useState<Target>();
   const [all, setAll] = useState(false);
@@ -67,7 +67,7 @@ export function Versions({ model }: { model: Model }) {
       }
     >
       {versions.length === 0 ? (
-        <Empty height={EMPTY_HEIGHT}>No version is registered. Until there is one, quality factors are 1.</Empty>
+        <Empty height={EMPTY_HEIGHT}>{reachable ? "No version is registered. Until there is one, quality factors are 1." : "no data"}</Empty>
       ) : (
         <DataTable
           caption={`Versions of ${model.name}`}

@@ -3,13 +3,13 @@ import { lazy, Suspense } from "react";
 import { Choice } from "@/components/form/Choice";
 import { Columns, Page, Section } from "@/components/page/Page";
 import { Loading, QueryView } from "@/components/state/QueryView";
-import type { Overview as OverviewData } from "@/lib/api/types";
-import { useOverview } from "@/queries/overview";
+import { useOverview, type WholeOverview } from "@/queries/overview";
 import { Banners } from "./Banners";
 import { LatestDecisions } from "./LatestDecisions";
-import { METRICS } from "./metrics";
+import { metricOf } from "./metrics";
 import { RecentReasons } from "./RecentReasons";
-import { Tiles, TILES_HEIGHT } from "./Tiles";
+import { EmptyTiles, Tiles, TILES_HEIGHT } from "./Tiles";
+import css from "./overview.module.css";
 
 const TimeChart = lazy(() => import("@/components/chart/TimeChart"));
 const route = getRouteApi("/");
@@ -36,7 +36,7 @@ export function Overview() {
         <Choice label="Window" bare value={minutes} options={WINDOWS} onValue={(value) => choose({ minutes: value })} />
       }
     >
-      <QueryView query={overview} height={TILES_HEIGHT + CHART_HEIGHT}>
+      <QueryView query={overview} height={TILES_HEIGHT + CHART_HEIGHT} loading={<Awaited show={show} />}>
         {(data) => (
           <>
             <Banners banners={data.banners} />
@@ -53,9 +53,21 @@ export function Overview() {
   );
 }
 
-function Detail({ overview, show }: { overview: OverviewData; show: string }) {
-  const metric = METRICS.find((candidate) => candidate.show === show) ?? METRICS[0];
-  if (!metric) return null;
+/** As large as what comes. */
+function Awaited({ show }: { show: string }) {
+  const metric = metricOf(show);
+  return (
+    <div className={css.awaited}>
+      <EmptyTiles />
+      <Section title={metric.label} note={metric.unit}>
+        <Loading height={CHART_HEIGHT} />
+      </Section>
+    </div>
+  );
+}
+
+function Detail({ overview, show }: { overview: WholeOverview; show: string }) {
+  const metric = metricOf(show);
   const points = overview.series.map((point) => ({ at: point.at, value: metric.value(point) }));
   return (
     <Section title={metric.label} note={metric.unit}>

@@ -1,13 +1,13 @@
 import { Link } from "@tanstack/react-router";
 import { Sparkline } from "@/components/chart/Sparkline";
-import type { Overview } from "@/lib/api/types";
+import type { WholeOverview } from "@/queries/overview";
 import { METRICS, type Metric } from "./metrics";
 import css from "./overview.module.css";
 
 export const TILES_HEIGHT = 128;
 
 interface Props {
-  overview: Overview;
+  overview: WholeOverview;
   shown: Metric["show"];
   onShow: (metric: Metric["show"]) => void;
 }
@@ -39,6 +39,23 @@ export function Tiles({ overview, shown, onShow }: Props) {
         </dl>
         <Link to="/app/models">Versions and gates</Link>
       </div>
+    </div>
+  );
+}
+
+/** The same before anything is known. */
+export function EmptyTiles() {
+  return (
+    <div className={css.tiles} aria-hidden="true">
+      {[...METRICS.map(({ label }) => label), "Models serving"].map((label) => (
+        <div key={label} className={css.tile}>
+          <span className={css.label}>{label}</span>
+          <span className={css.value}>
+            &nbsp;<small>&nbsp;</small>
+          </span>
+          <Sparkline values={[]} />
+        </div>
+      ))}
     </div>
   );
 }

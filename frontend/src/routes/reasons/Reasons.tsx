@@ -7,7 +7,7 @@ import { Loading, QueryView } from "@/components/state/QueryView";
 import { DataTable, type Column } from "@/components/table/DataTable";
 import type { ReasonCells } from "@/lib/api/types";
 import * as format from "@/lib/format";
-import { spanOf } from "@/lib/ranges";
+import { spanOf, type Span } from "@/lib/ranges";
 import { isNoBid, LOSING_REASONS, reasonLabel, REASONS } from "@/lib/reasons";
 import { totals, type ReasonTotal } from "@/lib/tally";
 import { useReasons } from "@/queries/reasons";
@@ -50,7 +50,8 @@ export function Reasons() {
   const navigate = route.useNavigate();
   const [openedAt] = useState(() => Date.now());
   const { granularity = "hour", show = "nobids" } = search;
-  const reasons = useReasons(spanOf(search, "24h", openedAt), granularity);
+  const span = spanOf(search, "24h", openedAt);
+  const reasons = useReasons(span, granularity);
   const set = (change: Partial<typeof search>) => void navigate({ search: (last) => ({ ...last, ...change }), replace: true });
   return (
     <Page title="No-bid reasons" lead="Why bids did not win: bids that were never ranked, by time and cause.">
@@ -60,13 +61,20 @@ export function Reasons() {
         <Choice label="Show" value={show} options={SHOWN} onValue={(value) => set({ show: value })} />
       </Filters>
       <QueryView query={reasons} height={HEIGHT} isEmpty={({ cells }) => cells.length === 0} empty="No bids in this time range. Choose a longer one.">
-        {({ cells }) => <Tally cells={cells} daily={granularity === "day"} everything={show === "all"} />}
+        {({ cells }) => <Tally cells={cells} span={span} daily={granularity === "day"} everything={show === "all"} />}
       </QueryView>
     </Page>
   );
 }
 
-function Tally({ cells, daily, everything }: { cells: ReasonCells; daily: boolean; everything: boolean }) {
+interface TallyProps {
+  cells: ReasonCells;
+  span: Span;
+  daily: boolean;
+  everything: boolean;
+}
+
+function Tally({ cells, span, daily, everything }: TallyProps) {
   const all = totals(cells);
   const charted = all.filter(({ code }) => everything || isNoBid(code));
   return (
@@ -76,7 +84,7 @@ function Tally({ cells, daily, everything }: { cells: ReasonCells; daily: boolea
           <p style={{ padding: 16 }}>Every bid of this time range was ranked.</p>
         ) : (
           <Suspense fallback={<Loading height={HEIGHT} />}>
-            <ReasonChart cells={cells} reasons={charted.map(({ reason }) => reason)} daily={daily} />
+            <ReasonChart cells={cells} reasons={charted.map(({ reason }) => reason)} daily={daily} span={span} />
           </Suspense>
         )}
       </Section>

@@ -30,7 +30,9 @@ function columns(partnerName: (id: number) => string): Column<Slot>[] {
 
 function sizeOf({ width, height, format: kind }: Slot): string {
   const size = width === null || height === null ? "" : `${width}×${height}`;
-  return [size, kind].filter(Boolean).join(" ") || "—";
+  // Logs name formats by codes of their own.
+  const named = kind !== null && /^\d+$/.test(kind) ? `format ${kind}` : kind;
+  return [size, named].filter(Boolean).join(", ") || "—";
 }
 
 export function Slots() {

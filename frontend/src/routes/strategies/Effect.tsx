@@ -20,12 +20,8 @@ export function Effect({ effect }: { effect: WhatIf }) {
         <thead>
           <tr>
             <th scope="col">Brand</th>
-            <th scope="col">Wins now</th>
-            <th scope="col">Then</th>
-            <th scope="col">Change</th>
-            <th scope="col">Value now</th>
-            <th scope="col">Then</th>
-            <th scope="col">Change</th>
+            <th scope="col">Wins, now → then</th>
+            <th scope="col">Value, now → then</th>
           </tr>
         </thead>
         <tbody>
@@ -50,12 +46,24 @@ function Row({ name, wins_before, wins_after, value_before, value_after }: Count
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td>{format.count(wins_before)}</td>
-      <td>{format.count(wins_after)}</td>
-      <td>{format.difference(wins_before, wins_after)}</td>
-      <td>{format.number(value_before, 2)}</td>
-      <td>{format.number(value_after, 2)}</td>
-      <td>{format.change(value_before, value_after)}</td>
+      <td>
+        <Shift from={format.count(wins_before)} to={format.count(wins_after)} change={format.difference(wins_before, wins_after)} />
+      </td>
+      <td>
+        <Shift from={format.number(value_before, 2)} to={format.number(value_after, 2)} change={format.change(value_before, value_after)} />
+      </td>
     </tr>
+  );
+}
+
+/** Both figures and their difference: side by side, or one below the other where it is narrow. */
+function Shift({ from, to, change }: { from: string; to: string; change: string }) {
+  return (
+    <span className={css.shift}>
+      <span>
+        {from} → {to}
+      </span>
+      <span className={css.change}>{change}</span>
+    </span>
   );
 }

@@ -29,6 +29,10 @@ function FromExample({ slotId }: { slotId: number | undefined }) {
   const someSlots = useList(slots, { limit: 1, offset: 0 });
   const someBrands = useList(brands, { limit: EXAMPLE_BRANDS, offset: 0 });
   if (someSlots.isPending || someBrands.isPending) return <Loading height={HEIGHT} />;
+  const failed = [someSlots, someBrands].filter(({ isError }) => isError);
+  if (failed[0]?.error) {
+    return <Failure error={failed[0].error} retry={() => Promise.all(failed.map(({ refetch }) => refetch()))} height={HEIGHT} />;
+  }
   const slot = slotId ?? someSlots.data?.items[0]?.id;
   const draft = exampleDraft(slot, someBrands.data?.items.map(({ id }) => id) ?? []);
   return <Workbench key="example" initial={draft} />;
