@@ -1,7 +1,7 @@
 import axe from "axe-core";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
 import { expect } from "vitest";
 import { ADMIN_KEY, chromiumPath, PICTURES, URL_OF_SERVICE } from "./service";
 
@@ -15,9 +15,9 @@ export async function launch(): Promise<Browser> {
 }
 
 /** A browser of one person, signed in with a key. */
-export async function signedIn(browser: Browser, key = ADMIN_KEY, timezoneId = "UTC"): Promise<BrowserContext> {
+export async function signedIn(browser: Browser, key = ADMIN_KEY, timezoneId = "UTC", device: BrowserContextOptions = {}): Promise<BrowserContext> {
   const [width, height] = SIZES.light;
-  const context = await browser.newContext({ baseURL: URL_OF_SERVICE, viewport: { width, height }, colorScheme: "light", timezoneId, reducedMotion: "reduce" });
+  const context = await browser.newContext({ baseURL: URL_OF_SERVICE, viewport: { width, height }, colorScheme: "light", timezoneId, reducedMotion: "reduce", ...device });
   context.setDefaultTimeout(PATIENCE_MS);
   const answer = await context.request.post("/api/session", { data: { key } });
   expect(answer.status(), await answer.text()).toBe(200);
