@@ -41,7 +41,8 @@ PredictBy = Callable[[str, str | None, ScoreBatch], Coroutine[Any, Any, Predicti
 
 class DryRunBundle(BaseModel):
     """One canned bundle: values per impression by the champion and by the candidate, in the
-    bundle's order; `error` where it could not be scored."""
+    bundle's order, 0 for bids that are out (unless the champion lets none in: then what each is
+    worth); `error` where it could not be scored."""
 
     name: str
     before: list[float]
@@ -94,10 +95,12 @@ class DryRunner:
         wrong = wrong or candidate_problem_of(after, name, version)
         if wrong is not None:
             return DryRunBundle(name=title, before=[], after=[], error=wrong)
+        entered = bool((before.evaluation.rank > 0).any())
+        values = values_of if entered else values_below_the_floor
         return DryRunBundle(
             name=title,
-            before=values_of(before.evaluation).tolist(),
-            after=values_of(after.evaluation).tolist(),
+            before=values(before.evaluation).tolist(),
+            after=values(after.evaluation).tolist(),
             error=None,
         )
 
@@ -152,6 +155,12 @@ def candidate_problem_of(scored: Scored, name: str, version: str) -> str | None:
 def values_of(evaluation: Evaluation) -> NDArray[np.float64]:
     """Values per impression in the order of the bids; 0 where a bid is not ranked."""
     return np.where(evaluation.rank > 0, evaluation.vpi, 0.0)
+
+
+def values_below_the_floor(evaluation: Evaluation) -> NDArray[np.float64]:
+    """The same where the slot's floor is above every canned bid, which would hide their order: what
+    each is worth, 0 where that is not to be told."""
+    return np.where(np.isfinite(evaluation.vpi), evaluation.vpi, 0.0)
 
 
 async def _explain_nothing(batch: ScoreBatch) -> Explained:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,14 @@ async def busiest() -> Busiest:
 
 
 def run(
-    replica: Replica, folder: Path, slot_id: int = 7, missing: frozenset[str] = frozenset()
+    replica: Replica,
+    folder: Path,
+    slot_id: int = 7,
+    missing: frozenset[str] = frozenset(),
+    bids: Sequence[Mapping[str, object]] = BIDS,
 ) -> DryRunBundle:
     bundles = folder / "bundles.json"
-    request = {"slot_id": slot_id, "bids": BIDS}
+    request = {"slot_id": slot_id, "bids": bids}
     bundles.write_text(json.dumps({"bundles": [{"name": "one", "request": request}]}))
     world = World()
     world.missing = missing
@@ -77,6 +82,17 @@ def test_a_candidate_that_scores_gives_values_beside_the_champions(
     assert found.error is None
     assert found.after[:2] == pytest.approx([2 * value for value in found.before[:2]])
     assert found.after[2:] == [0.0]  # nobody's bid has a reason to be out
+
+
+def test_bids_that_no_floor_would_let_in_still_show_their_order(
+    replica: Replica, tmp_path: Path
+) -> None:
+    replica.lifts = np.array([0.1, 2.0, 2.0], np.float32)
+    dear = [bid | {"min_vpi": 1_000.0} for bid in BIDS]
+    found = run(replica, tmp_path, bids=dear)
+    assert found.error is None
+    assert found.before[0] > found.before[1] > 0
+    assert 0 < found.after[0] < found.after[1]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0, 1e9])

@@ -769,7 +769,8 @@ export interface components {
         /**
          * DryRunBundle
          * @description One canned bundle: values per impression by the champion and by the candidate, in the
-         *     bundle's order; `error` where it could not be scored.
+         *     bundle's order, 0 for bids that are out (unless the champion lets none in: then what each is
+         *     worth); `error` where it could not be scored.
          */
         DryRunBundle: {
             /** Name */
