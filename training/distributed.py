@@ -22,6 +22,7 @@ from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
 from bidding.batch import Float32s
 from bidding.errors import StoreUnavailable
 from bidding.pricing import Floats
+from training.background import step_back
 from training.dataset import Dataset
 from training.fit import Fitter
 from training.spec import BoosterSpec, ClusterSpec
@@ -98,7 +99,7 @@ def _within(cluster: ClusterSpec) -> Iterator[None]:
 
 def _work(config: dict[str, Any]) -> None:
     """One worker's share. A worker is a process of its own, so only training is niced."""
-    os.nice(config["niceness"])
+    step_back(config["niceness"])
     shard = ray.train.get_dataset_shard("train")
     batches = shard.iter_batches(batch_size=_BATCH_ROWS, batch_format="numpy")
     whole = np.concatenate([batch["data"] for batch in batches])

@@ -8,7 +8,6 @@ RayJob. What happens is written to `training_run` as it happens, and to MLflow w
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from stores.promotion import open_promotions
 from stores.settings import Settings, load_settings
 from stores.training_runs import RunBook
 from training import dry_run, registry
+from training.background import step_back
 from training.dataset import Dataset
 from training.fit import Fitter
 from training.gate import Duel, Verdict, judge, with_dry_run, without_dry_run
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings, spec = load_settings(), load_spec()
     if given.no_dry_run:
         spec = _without_dry_run(spec)
-    os.nice(spec.nightly.niceness)
+    step_back(spec.nightly.niceness)
     if settings.database_url is None or settings.mlflow_tracking_uri is None:
         print("DATABASE_URL and MLFLOW_TRACKING_URI are not set", file=sys.stderr)
         return 1
