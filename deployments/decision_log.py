@@ -46,7 +46,8 @@ class DecisionLog:
     """`record` is the scorer's hook; `start` and `aclose` belong to the process' lifespan.
 
     `recorded`, `written` and `dropped` (by reason) count decisions and, for the reasons that
-    start with `bids_`, the bids of decisions whose row is kept.
+    start with `bids_`, the bids of decisions whose row is kept. `without_bids` counts those that
+    the settings keep without their bids: no loss, but whoever looks for the bids finds none.
     """
 
     def __init__(self, writer: DecisionWriter, settings: DecisionLogSettings) -> None:
@@ -61,6 +62,7 @@ class DecisionLog:
         self._task: asyncio.Task[None] | None = None
         self.recorded = 0
         self.written = 0
+        self.without_bids = 0
         self.dropped: Counter[str] = Counter()
 
     @property
@@ -132,6 +134,8 @@ class DecisionLog:
         self._rows.append(row_of(decision))
         if is_sampled(decision.decision_id, self._share):
             self._bids[decision.decision_id] = bids_row_of(decision)
+        else:
+            self.without_bids += 1
         if len(self._bids) > self._settings.queue_bids:
             del self._bids[next(iter(self._bids))]
             self.dropped["bids_queue_full"] += 1

@@ -45,6 +45,7 @@ class IngressParts:
             key("adbid_queue_length", "decisions"): log.waiting,
             key("adbid_decisions_total", "recorded"): log.recorded,
             key("adbid_decisions_total", "written"): log.written,
+            key("adbid_decisions_total", "without_bids"): log.without_bids,
         }
         for reason, count in (dict.fromkeys(DROPS, 0) | log.dropped).items():
             found[key("adbid_decision_log_dropped_total", reason)] = count

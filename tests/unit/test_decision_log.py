@@ -185,6 +185,9 @@ async def test_at_a_peak_only_so_many_bids_a_second_are_kept() -> None:
     kept = [one async for page in store.fetch_recent(5_000) for one in page]
     assert log.written == 2_000
     assert 1 <= len(kept) <= 110
+    assert log.without_bids == 2_000 - len(kept)
+    assert not log.dropped.total()
+    assert {one.propensity for one in kept} == {1.0}  # the ranking's, whatever is kept of it
 
 
 def test_the_sample_is_taken_by_the_ids_chance() -> None:
