@@ -38,7 +38,12 @@ Rejects = Annotated[
 def register(app: typer.Typer) -> None:
     """Add `adbid import ipinyou` and `adbid import performance`."""
     commands = typer.Typer(no_args_is_help=True)
-    app.add_typer(commands, name="import", help="Import a log or a report; twice changes nothing.")
+    app.add_typer(
+        commands,
+        name="import",
+        help="Import a log of impressions or a performance report; twice changes nothing.",
+        rich_help_panel="Data",
+    )
     commands.command("ipinyou")(ipinyou)
     commands.command("performance")(performance)
 

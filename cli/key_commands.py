@@ -23,7 +23,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Add `adbid keys create`, `list` and `revoke`."""
     commands = typer.Typer(no_args_is_help=True)
-    app.add_typer(commands, name="keys", help="API keys: who may score, look, operate, train.")
+    app.add_typer(
+        commands,
+        name="keys",
+        help="Create, list and revoke API keys: who may score, look, operate, train.",
+        rich_help_panel="Access",
+    )
     commands.command("create")(create)
     commands.command("list")(list_keys)
     commands.command("revoke")(revoke)

@@ -13,11 +13,11 @@ from bidding.errors import AdBidError
 # that was called is imported: the ones that know MLflow and XGBoost take seconds.
 MODULES: dict[str, tuple[str, ...]] = {
     "cli.system_commands": ("up", "down", "status", "doctor"),
+    "cli.simulate_commands": ("simulate",),
     "cli.import_commands": ("import",),
     "cli.train_commands": ("train", "evaluate", "replay", "priors"),
     "cli.retrain_commands": ("retrain",),
     "cli.model_commands": ("models",),
-    "cli.simulate_commands": ("simulate",),
     "cli.key_commands": ("keys",),
 }
 
@@ -59,6 +59,10 @@ app = typer.Typer(
     name="adbid",
     cls=Commands,
     callback=_nothing,
+    epilog=(
+        "Exit codes: 0 done; 1 not done, or not well; 2 wrong usage. Commands that tell something "
+        "print JSON with --json. All of it: docs/cli.md"
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

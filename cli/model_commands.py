@@ -39,7 +39,12 @@ _CONFIDENCE = 0.95
 def register(app: typer.Typer) -> None:
     """Add `adbid models list`, `promote`, `rollback`, `history` and `compare`."""
     commands = typer.Typer(no_args_is_help=True)
-    app.add_typer(commands, name="models", help="Registered models and which of them serve.")
+    app.add_typer(
+        commands,
+        name="models",
+        help="List, compare, promote and roll back registered models.",
+        rich_help_panel="Models",
+    )
     commands.command("list")(list_models)
     commands.command("promote")(promote)
     commands.command("rollback")(roll_back)

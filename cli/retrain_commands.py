@@ -24,7 +24,7 @@ _ASK_RAY_EVERY = 5
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("retrain")(retrain)
+    app.command("retrain", rich_help_panel="Models")(retrain)
 
 
 def retrain(
@@ -36,9 +36,8 @@ def retrain(
 ) -> None:
     """Retrain on the history of the last days, judge, and promote what passes the gate.
 
-    Without --now, tonight's run: refused where it was made already, and made again where it
-    failed. Exit code 2 where the gate
-    failed, 1 where the run did.
+    Without --now, tonight's run: refused where it was made already, made again where it failed.
+    Exit code 1 where the run failed, 2 where the gate refused what was trained.
     """
     from stores import training_jobs
     from stores.training_runs import RunBook
@@ -53,6 +52,8 @@ def retrain(
     if not as_json:
         typer.echo(f"submitted {submitted.submission_id}")
     if not wait:
+        if as_json:
+            typer.echo(json.dumps({"submission_id": submitted.submission_id}))
         return
     outcome = _watch(RunBook(settings.database_url), settings, submitted.submission_id, as_json)
     if as_json:

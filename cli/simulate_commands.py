@@ -29,7 +29,7 @@ _CATALOGUE_S = 2.0
 
 def register(app: typer.Typer) -> None:
     """Add `adbid simulate`."""
-    app.command()(simulate)
+    app.command(rich_help_panel="Data")(simulate)
 
 
 def simulate(
@@ -52,7 +52,7 @@ def simulate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Simulated visitors, bids, impressions, clicks and orders, all labelled simulated.
+    """Be an ad server: simulated visitors, bids, clicks and orders, all labelled simulated.
 
     Clicks and orders come from a hidden market whose true rates are kept in a file, so that
     what is learned can be judged. A day in two minutes:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,14 +18,13 @@ from cli.embedded.state import SystemState, read_state
 from stores.settings import Settings, load_settings
 
 _MIB = 2**20
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands that run the system."""
-    app.command()(up)
-    app.command()(down)
-    app.command()(status)
-    app.command("doctor")(diagnose)
+    for command, name in ((up, "up"), (down, "down"), (status, "status"), (diagnose, "doctor")):
+        app.command(name, rich_help_panel="The system")(command)
 
 
 def up(
@@ -39,24 +38,31 @@ def up(
     host: Annotated[
         str | None, typer.Option(help="Where the HTTP port listens [ADBID_HOST, 127.0.0.1].")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; only with --detach.")
+    ] = False,
 ) -> None:
     """Start everything: PostgreSQL, Redis, MLflow, Ray and the service itself.
 
     Runs until Ctrl-C, or in the background with --detach. Calling it twice starts nothing twice.
     """
-    console = Console()
+    if as_json and not detach:
+        raise typer.BadParameter("needs --detach", param_hint="--json")
+    console = Console(stderr=as_json)
     settings = load_settings(running_system=False, overrides={"port": port, "host": host})
     home = Home(settings.home)
     if state := lifecycle.running(home):
-        _join(home, state, settings, console)
+        state = _join(home, state, settings, console)
     elif detach:
         state = lifecycle.run_detached(settings, console)
         _announce(state, console, ends="`adbid down`")
     else:
         lifecycle.run_here(settings, console, partial(_announce, console=console, ends="Ctrl-C"))
+    if as_json and state:
+        typer.echo(json.dumps(_place(state) | {"admin_key_file": str(home.secrets / "admin-key")}))
 
 
-def _join(home: Home, state: SystemState, settings: Settings, console: Console) -> None:
+def _join(home: Home, state: SystemState, settings: Settings, console: Console) -> SystemState:
     """The system runs already: nothing to start, unless it is asked for elsewhere."""
     if (state.base_port, state.host) != (settings.port, settings.host):
         raise OtherSystem(
@@ -67,6 +73,7 @@ def _join(home: Home, state: SystemState, settings: Settings, console: Console) 
         state = lifecycle.wait_until_up(home, console)
     console.print(f"Already running (pid {state.supervisor.pid}).", highlight=False)
     show_urls(state, console)
+    return state
 
 
 def _announce(state: SystemState, console: Console, ends: str) -> None:
@@ -79,18 +86,22 @@ def _announce(state: SystemState, console: Console, ends: str) -> None:
     console.print(f"{ends} stops it; `adbid status` shows how it is.", highlight=False)
 
 
-def down() -> None:
+def down(as_json: Json = False) -> None:
     """Stop everything that `adbid up` started. Data stays."""
-    console = Console()
+    console = Console(stderr=as_json)
     with console.status("stopping"):
         stopped = lifecycle.stop(Home(load_settings(running_system=False).home))
-    console.print("Stopped." if stopped else "Nothing was running.")
+    if as_json:
+        typer.echo(json.dumps({"stopped": stopped}))
+    else:
+        console.print("Stopped." if stopped else "Nothing was running.")
 
 
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show every part with its pid, port, memory (PSS) and health. Exit code 1 when not up."""
+def status(as_json: Json = False) -> None:
+    """Show every part: its pid, port, memory and health.
+
+    Memory is PSS: pages that processes share are counted once. Exit code 1 when not up.
+    """
     home = Home(load_settings(running_system=False).home)
     state = read_state(home)
     if state is None:
@@ -107,17 +118,24 @@ def status(
 
 
 def _as_json(state: SystemState, phase: str, healthy: bool, rows: list[health.PartHealth]) -> str:
-    body = {
+    body = _place(state) | {
         "phase": phase,
         "healthy": healthy,
-        "port": state.base_port,
-        "host": state.host,
-        "up_after_s": state.up_after_s,
         "memory_bytes": sum(row.memory for row in rows),
-        "urls": state.urls,
         "parts": [asdict(row) for row in rows],
     }
     return json.dumps(body, indent=2)
+
+
+def _place(state: SystemState) -> dict[str, Any]:
+    """Where the system is to be found."""
+    return {
+        "phase": state.phase,
+        "port": state.base_port,
+        "host": state.host,
+        "up_after_s": state.up_after_s,
+        "urls": state.urls,
+    }
 
 
 def _show(state: SystemState, phase: str, healthy: bool, rows: list[health.PartHealth]) -> None:
@@ -149,15 +167,22 @@ def _show(state: SystemState, phase: str, healthy: bool, rows: list[health.PartH
         console.print(state.error, style="red", highlight=False, markup=False)
 
 
-def diagnose() -> None:
-    """Check this machine and the running system. Exit code 1 where something needs mending."""
+def diagnose(as_json: Json = False) -> None:
+    """Check this machine and the running system, and name the cures.
+
+    Exit code 1 where something needs mending.
+    """
     from cli.embedded import doctor  # knows Alembic and SQLAlchemy, which take a second to import
 
-    console = Console()
+    console = Console(stderr=as_json)
     findings = doctor.examine(load_settings(running_system=False), load_settings())
+    problems = sum(not finding.ok for finding in findings)
+    if as_json:
+        found = [asdict(finding) for finding in findings]
+        typer.echo(json.dumps({"problems": problems, "findings": found}, indent=2))
+        raise typer.Exit(1 if problems else 0)
     for finding in findings:
         mark, style = ("ok", "green") if finding.ok else ("!!", "red")
         console.print(Text(f"{mark} ", style=style) + Text(f"{finding.what}: {finding.says}"))
-    problems = sum(not finding.ok for finding in findings)
     console.print(f"{problems} problem{'s' * (problems != 1)}", style="bold", highlight=False)
     raise typer.Exit(1 if problems else 0)

@@ -24,17 +24,22 @@ Weight = Annotated[
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CHAMPION_CTR = "adbid-ctr@champion"
+_PANEL = "Models"
 _QUIET = Console(stderr=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("train")(train)
-    app.command("evaluate")(evaluate)
-    app.command("replay")(replay)
+    for command in (train, evaluate, replay):
+        app.command(command.__name__, rich_help_panel=_PANEL)(command)
     priors = typer.Typer(no_args_is_help=True)
     priors.command("fit")(fit_priors)
-    app.add_typer(priors, name="priors", help="Priors of click and conversion rates.")
+    app.add_typer(
+        priors,
+        name="priors",
+        help="Fit the priors of click and conversion rates to the history.",
+        rich_help_panel=_PANEL,
+    )
 
 
 def train(
