@@ -1,49 +1,65 @@
 """`python -m tests.chaos.soak`: a steady load for half an hour; nothing may grow.
 
-Exits with 1 where the memory or the descriptors of a deployment grew, or p99 did, from the first
-third to the last.
+Prints memory (PSS), descriptors and p99 of each minute. Exits with 1 where a request failed, or
+where from the first third to the last the memory or the descriptors of a role grew, or p99 did.
 """
 
 import argparse
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.footprint import Held, footprint
 from tests.chaos.load import Load, Pace, Sent
 from tests.chaos.system import System
 
 PORT = 19_300
 EVERY_S = 10.0
-# Growth from the first third to the last that is noise, as a share.
+# Caches fill, and Ray's idle workers come and go.
+WARM_S = 30.0
+MINUTE_S = 60.0
+# Growth from the first third to the last that is noise, as a share, and for what is small.
 MEMORY, DESCRIPTORS, P99 = 0.05, 0.10, 0.25
-_SAMPLE = re.compile(
-    r'^(adbid_process_resident_bytes|adbid_process_open_fds){deployment="(\w+)"} (\S+)$', re.M
-)
+SMALL_BYTES, FEW_DESCRIPTORS = 4 * 2**20, 5
+_MB = 2**20
 
-Series = dict[tuple[str, str], list[float]]
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What each role held at a moment, seconds since 1970."""
+
+    at: float
+    held: dict[str, Held]
+
+    @property
+    def pss(self) -> int:
+        return sum(each.pss for each in self.held.values())
+
+    @property
+    def descriptors(self) -> int:
+        return sum(each.descriptors for each in self.held.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A number in the first and the last third, and how much more is too much."""
+    """A number in the first and the last third; how much more is too much: a share, or so much."""
 
     name: str
     first: float
     last: float
-    allowed: float
+    share: float
+    slack: float = 0.0
 
     @property
     def is_flat(self) -> bool:
-        return self.last <= self.first * (1 + self.allowed)
+        return self.last <= self.first + max(self.share * self.first, self.slack)
 
 
 def main() -> int:
@@ -58,36 +74,63 @@ def main() -> int:
         system = System(chosen.home or Path(scratch) / "home", chosen.port)
         system.up()
         try:
-            found = list(soak(system, Pace(chosen.rate), 60 * chosen.minutes, Path(scratch)))
+            return soak(system, Pace(chosen.rate), MINUTE_S * chosen.minutes, Path(scratch))
         finally:
             system.down()
-    Console(width=120).print(table_of(found))
-    return int(not all(each.is_flat for each in found))
 
 
-def soak(system: System, pace: Pace, length_s: float, folder: Path) -> Iterable[Growth]:
-    """Sample memory and descriptors every 10 s, then compare the thirds."""
-    series: Series = {}
+def soak(system: System, pace: Pace, length_s: float, folder: Path) -> int:
+    """Look every 10 s, print each minute, then compare the thirds; the exit code."""
+    console, samples = Console(width=120), list[Sample]()
     with Load(system.port, pace, folder) as load:
-        time.sleep(EVERY_S)  # caches fill
-        start = time.time()
-        while time.time() < start + length_s:
-            for name, deployment, value in _SAMPLE.findall(metrics(system)):
-                series.setdefault((name, deployment), []).append(float(value))
-            time.sleep(EVERY_S)
-        third = length_s / 3
-        first = load.between(start, start + third)
-        last = load.between(start + 2 * third, start + length_s)
+        time.sleep(WARM_S)
+        start, told = time.time(), 0
+        while (now := time.time()) < start + length_s:
+            samples.append(Sample(now, footprint(system.home)))
+            if now - start >= MINUTE_S * (told + 1):
+                console.print(line_of(told + 1, samples[-1], minute_of(load, start, told)))
+                told += 1
+            time.sleep(max(0.0, now + EVERY_S - time.time()))
+        console.print(line_of(told + 1, samples[-1], minute_of(load, start, told)))
+        sent = load.between(start, start + length_s)
+    found = list(growths(samples, sent, start, length_s))
+    console.print(table_of(found))
+    failed = sum(each.status != 200 for each in sent)
+    console.print(f"{failed} of {len(sent):,} requests failed.")
+    return int(failed > 0 or not all(each.is_flat for each in found))
+
+
+def minute_of(load: Load, start: float, number: int) -> list[Sent]:
+    return load.between(start + MINUTE_S * number, start + MINUTE_S * (number + 1))
+
+
+def line_of(minute: int, sample: Sample, sent: list[Sent]) -> str:
+    failed = sum(each.status != 200 for each in sent)
+    return (
+        f"minute {minute}: {len(sent):,} requests, {failed} failed, p99 {p99_ms(sent):.1f} ms, "
+        f"PSS {sample.pss / _MB:,.0f} MB, {sample.descriptors:,} descriptors"
+    )
+
+
+def growths(
+    samples: list[Sample], sent: list[Sent], start: float, length_s: float
+) -> Iterable[Growth]:
+    """p99, then each role that was there all the time."""
+    third = length_s / 3
+    first = [each for each in sent if each.at < start + third]
+    last = [each for each in sent if each.at >= start + 2 * third]
     yield Growth("p99 ms", p99_ms(first), p99_ms(last), P99)
-    for (name, deployment), values in sorted(series.items()):
-        part = max(len(values) // 3, 1)
-        allowed = MEMORY if name.endswith("bytes") else DESCRIPTORS
-        label = f"{deployment} {'memory' if name.endswith('bytes') else 'descriptors'}"
-        yield Growth(label, median(values[:part]), median(values[-part:]), allowed)
+    part = max(len(samples) // 3, 1)
+    for role in sorted(set.intersection(*(set(each.held) for each in samples))):
+        yield from _growths_of(role, [each.held[role] for each in samples], part)
 
 
-def metrics(system: System) -> str:
-    return httpx.get(f"http://127.0.0.1:{system.port}/metrics", timeout=10).text
+def _growths_of(role: str, held: list[Held], part: int) -> Iterator[Growth]:
+    own, files = [each.own for each in held], [each.descriptors for each in held]
+    ends = median(own[:part]) / _MB, median(own[-part:]) / _MB
+    yield Growth(f"{role} memory, MB", *ends, MEMORY, SMALL_BYTES / _MB)
+    ends = median(files[:part]), median(files[-part:])
+    yield Growth(f"{role} descriptors", *ends, DESCRIPTORS, FEW_DESCRIPTORS)
 
 
 def p99_ms(sent: list[Sent]) -> float:

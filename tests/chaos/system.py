@@ -52,11 +52,12 @@ class System:
         self.adbid("down")
 
     def adbid(
-        self, *arguments: str, timeout_s: float | None = None
+        self, *arguments: str, timeout_s: float | None = None, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
+        """The command line, with these variables beside the environment's."""
         return subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments],
-            env=self.environment,
+            env=self.environment | variables,
             capture_output=True,
             text=True,
             check=False,
