@@ -73,8 +73,11 @@ soak: .venv/.synced  ## half of the peak for 30 minutes: memory, descriptors and
 cluster: .venv/.synced  ## three nodes in network namespaces (root), one killed under load; prints a table
 	@$(BIN)/python -m tests.chaos.cluster $(CLUSTER_ARGS)
 
-docs-check: .venv/.synced  ## follow docs/quickstart.md word for word, some minutes
-	@ADBID_FOLLOW_DOCS=1 $(BIN)/pytest tests/e2e/test_quickstart.py -rA
+one-core: .venv/.synced  ## the whole system and a load on one core: does it fit into 4 GiB?
+	@$(BIN)/python -m tests.chaos.one_core $(ONE_CORE_ARGS)
+
+docs-check: .venv/.synced  ## follow docs/quickstart.md, run the commands of the other pages, minutes
+	@ADBID_FOLLOW_DOCS=1 $(BIN)/pytest tests/e2e/test_quickstart.py tests/e2e/test_commands.py -rA
 
 lint-deploy: .venv/.synced .tools/lint/.installed .tools/actionlint/.installed  ## hadolint, actionlint, manifests against their schemas, compose
 	@.tools/lint/bin/hadolint Dockerfile
@@ -82,6 +85,9 @@ lint-deploy: .venv/.synced .tools/lint/.installed .tools/actionlint/.installed  
 	@$(BIN)/pytest -W ignore tests/unit/test_deploy.py tests/unit/test_deploy_schemas.py
 	@if docker compose version >/dev/null 2>&1; then docker compose -f deploy/compose.yaml config --quiet; \
 		else echo "deploy/compose.yaml is not checked: there is no docker compose here"; fi
+
+image-check: .venv/.synced  ## replay the Dockerfile without Docker (root), then run each role of what it made
+	@folder=$$(mktemp -d) && chmod 755 "$$folder" && unshare --mount $(BIN)/python -m deploy.replay_dockerfile "$$folder/image" && rmdir "$$folder"
 
 .tools/lint/.installed: $(UV)
 	@.tools/bin/python -m venv .tools/lint && .tools/lint/bin/pip install --quiet \

@@ -208,3 +208,12 @@ def test_a_release_waits_for_what_lints_the_deployment() -> None:
     jobs = yaml.safe_load((PROJECT_ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
     assert "make lint-deploy" in [step.get("run") for step in jobs["deploy"]["steps"]]
     assert set(jobs["release"]["needs"]) == set(jobs) - {"bench", "release"}
+
+
+def test_the_architecture_page_tells_of_every_deployment() -> None:
+    config = yaml.safe_load((PROJECT_ROOT / "serve_config.yaml").read_text())
+    names = {each["name"] for each in config["applications"][0]["deployments"]}
+    page = (PROJECT_ROOT / "docs/architecture.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == names
+    bound = (PROJECT_ROOT / "graph.py").read_text()
+    assert set(re.findall(r"serve\.deployment\((\w+)\)", bound)) == names
