@@ -5,26 +5,32 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import generate_latest
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
 from deployments import api
 from deployments.challenger import Said
 from deployments.door import Door
+from deployments.dry_run import DryRunner
 from deployments.estimates import Estimator
 from deployments.learning import open_learning
 from deployments.model_view import Reports
 from deployments.models import open_models
 from deployments.ops import open_ops
 from deployments.reading import Reading
+from deployments.routes import prometheus, training
 from deployments.scorer import NO_PREDICTION, Explained, Prediction, Scorer
 from stores.auction_settings import load_auction_rules
+from stores.busiest import fetch_busiest
 from stores.settings import Settings
+from stores.training_runs import TrainingRuns
 from tests.servers import free_port
 
 START_TIMEOUT_S = 20.0
@@ -60,7 +66,18 @@ class LiveService:
     def door(self) -> Door:
         access = self._ops.access
         routers = [*self._ops.routers(), *self._learning.routers(access, self._readiness)]
-        routers.append(self._models.router(access))
+        dry_runner = DryRunner(
+            self._reading.rules,
+            self._reading.slots,
+            Estimator.from_configs(),
+            self._score_by,
+            partial(fetch_busiest, self._ops.postgres),
+        )
+        routers += [
+            self._models.router(access),
+            prometheus.build(_metrics, access),
+            training.build(TrainingRuns(self._ops.postgres), dry_runner, access),
+        ]
         app = api.build(self._scorer, self._readiness, access, routers, lifespan=self._lifespan)
         return Door(app, self._scorer, access)
 
@@ -77,11 +94,18 @@ class LiveService:
     async def _predict(self, batch: ScoreBatch) -> Prediction:
         return NO_PREDICTION
 
+    async def _score_by(self, name: str, version: str | None, batch: ScoreBatch) -> Prediction:
+        raise StoreUnavailable("there is no model here")
+
     async def _explain(self, batch: ScoreBatch) -> Explained:
         raise StoreUnavailable("there is no model here")
 
     def _readiness(self) -> dict[str, Any]:
         return {"ready": True, "degraded": ["models"], "models": {"ctr": None, "cvr": None}}
+
+
+async def _metrics() -> bytes:
+    return generate_latest()
 
 
 async def _no_replicas() -> list[dict[str, Any]]:

@@ -58,6 +58,7 @@ def build(text: Text, access: Access) -> APIRouter:
             **openapi.errors(401, 403, 503),
         },
         dependencies=[Depends(MetricsRequirement(access, token))],
+        openapi_extra={"security": [{}]},  # beside the key: none, where it is open
     )
     async def metrics() -> Response:
         return Response(await text(), headers={"Content-Type": CONTENT_TYPE})

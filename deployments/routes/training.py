@@ -121,7 +121,7 @@ def build(runs: TrainingRuns, dry_runner: DryRunner, access: Access) -> APIRoute
         "/dry-run",
         summary="Score canned bundles with a candidate, in the live graph",
         dependencies=[ml],
-        responses=openapi.errors(401, 403, 404, 413, 415, 422, 503),
+        responses=openapi.errors(400, 401, 403, 404, 413, 415, 422, 503),
     )
     async def dry_run(candidate: DryRunIn) -> DryRunFound:
         return await dry_runner.run(candidate.model, candidate.version)

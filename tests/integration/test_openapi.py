@@ -18,6 +18,7 @@ from tests.mlflow_server import mlflow_server
 
 pytestmark = pytest.mark.timeout(700)
 CONFIG = Path(__file__).parents[1] / "schemathesis.toml"
+RUNS = "/api/training/runs"
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 
 
@@ -47,7 +48,8 @@ def run(url: str, *options: str) -> subprocess.CompletedProcess[str]:
     command = [str(SCHEMATHESIS), "--config-file", str(CONFIG), "run", f"{url}/openapi.json"]
     # How long inventing a request takes says something of the machine, not of the service.
     patient = ("--suppress-health-check", "too_slow", "--request-timeout", "60")
-    options = ("--checks", "all", "--no-color", *patient, *options)
+    # Starting a training takes a cluster, which is not here: it would truly answer 503.
+    options = ("--checks", "all", "--no-color", "--exclude-path", RUNS, *patient, *options)
     return subprocess.run(
         [*command, *options], capture_output=True, text=True, timeout=600, check=False
     )
