@@ -92,4 +92,5 @@ class Telemetry:
         quality = PostgresLiveQuality(self._postgres)
         night = await last_nightly_success_s(self._postgres)
         self._outcomes = await look_at_outcomes(registry, quality, span)
-        self._outcomes[key("adbid_nightly_success_timestamp_seconds")] = night
+        if night is not None:
+            self._outcomes[key("adbid_nightly_success_timestamp_seconds")] = night

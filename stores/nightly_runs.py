@@ -2,17 +2,21 @@
 
 from stores.postgres import Postgres
 
-# Where none ever did, the installation's first key tells since when one is owed.
+# Where none ever did, one is owed since the installation: its first strategy, or its first key.
 _LAST = """
     SELECT extract(epoch FROM coalesce(
         (SELECT max(ended_at) FROM training_run
             WHERE night IS NOT NULL AND status = 'SUCCEEDED'),
-        (SELECT min(created_at) FROM api_key)
+        least(
+            (SELECT min(created_at) FROM brand_strategy),
+            (SELECT min(created_at) FROM api_key)
+        )
     ))::float8 AS at
 """
 
 
-async def last_nightly_success_s(postgres: Postgres) -> float:
-    """Seconds since 1970; 0 where nothing is known. Raises `StoreUnavailable`."""
+async def last_nightly_success_s(postgres: Postgres) -> float | None:
+    """Seconds since 1970; None where nothing is known. Raises `StoreUnavailable`."""
     rows = await postgres.fetch(_LAST)
-    return float(rows[0]["at"] or 0.0)
+    at: float | None = rows[0]["at"]
+    return at

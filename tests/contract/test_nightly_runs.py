@@ -1,6 +1,7 @@
 """The last nightly success: what counts as one, and what is owed where there was none."""
 
 import asyncpg
+import pytest
 
 from stores.nightly_runs import last_nightly_success_s
 from stores.postgres import Postgres
@@ -16,11 +17,12 @@ async def test_only_a_nightly_success_counts(postgres_url: str) -> None:
     postgres = Postgres(postgres_url)
     try:
         await connection.execute("DELETE FROM training_run")
-        first = await connection.fetchval("SELECT min(created_at) FROM api_key")
-        owed = 0.0 if first is None else first.timestamp()
+        await connection.execute("DELETE FROM api_key")
+        installed = await connection.fetchval("SELECT min(created_at) FROM brand_strategy")
+        owed = installed.timestamp()
         await connection.execute(_RUN, "retrain-by-hand", None, "SUCCEEDED", 9_000.0)
         await connection.execute(_RUN, "retrain-1", "2026-11-01", "FAILED", 8_000.0)
-        assert abs(await last_nightly_success_s(postgres) - owed) < 0.001
+        assert await last_nightly_success_s(postgres) == pytest.approx(owed, abs=0.001)
         await connection.execute(_RUN, "retrain-2", "2026-11-02", "SUCCEEDED", 7_000.0)
         assert await last_nightly_success_s(postgres) == 7_000.0
     finally:

@@ -82,3 +82,36 @@ def test_prometheus_takes_the_alerts() -> None:
         ["promtool", "check", "rules", str(ALERTS)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+NIGHTS = """
+rule_files: [{rules}]
+evaluation_interval: 10m
+tests:
+  - interval: 10m
+    input_series:
+      # installed at hour 1; the first night that succeeds is at hour 30
+      - series: adbid_nightly_success_timestamp_seconds
+        values: _x5 3600x173 108000x200
+    alert_rule_test:
+      - {{eval_time: 2h, alertname: AdBidNoRetrain}}
+      - {{eval_time: 26h, alertname: AdBidNoRetrain}}
+      - eval_time: 28h
+        alertname: AdBidNoRetrain
+        exp_alerts: [{alert}]
+      - {{eval_time: 31h, alertname: AdBidNoRetrain}}
+      - eval_time: 57h
+        alertname: AdBidNoRetrain
+        exp_alerts: [{alert}]
+"""
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="the package prometheus is missing")
+def test_a_fresh_installation_has_a_day_until_a_night_is_missed(tmp_path: Path) -> None:
+    (rule,) = [each for each in rules() if each["alert"] == "AdBidNoRetrain"]
+    alert = {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+    file = tmp_path / "nights.yml"
+    file.write_text(NIGHTS.format(rules=json.dumps(str(ALERTS)), alert=json.dumps(alert)))
+    command = ["promtool", "test", "rules", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
