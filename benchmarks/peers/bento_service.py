@@ -7,35 +7,9 @@ from pathlib import Path
 
 import bentoml
 import redis
-from pydantic import BaseModel, Field
 
 from benchmarks.peers import ranking
-
-
-class Bid(BaseModel):
-    bid_id: str
-    brand_id: int
-    pricing_model: str
-    amount: float = Field(ge=0)
-    creative_type: str = "banner"
-
-
-class Bundle(BaseModel):
-    slot_id: int
-    device_type: str = "mobile"
-    timestamp: datetime | None = None
-    bids: list[Bid] = Field(min_length=1, max_length=1000)
-
-
-class Ranked(BaseModel):
-    bid_id: str
-    rank: int
-    vpi: float
-
-
-class Answer(BaseModel):
-    slot_id: int
-    results: list[Ranked]
+from benchmarks.peers.shapes import Answer, Bundle, Ranked
 
 
 @bentoml.service(name="ranking", workers=2, logging={"access": {"enabled": False}})
