@@ -49,7 +49,7 @@ status: .venv/.synced  ## what runs, where, and how much memory it takes
 doctor: .venv/.synced  ## what on this machine, or in the running system, needs mending
 	@$(ADBID) doctor
 
-test: .venv/.synced .tools/lint/.installed  ## every test, against real servers
+test: .venv/.synced .tools/lint/.installed $(DASHBOARD)  ## every test, against real servers
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 check: .venv/.synced  ## lint, format, types, direction of imports
