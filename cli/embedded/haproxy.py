@@ -46,6 +46,7 @@ HEAD_S = 10
 _FRONT = (
     "option forwardfor",
     "http-request del-header x-forwarded-for",
+    "http-response del-header server",
     "http-request set-header x-request-disconnect-disabled ?1 if { path /api/score }",
     "http-request disable-l7-retry unless METH_GET or { path /api/score /api/events }",
 )

@@ -101,6 +101,10 @@ def test_a_client_can_not_choose_its_address(port: int) -> None:
     assert httpx.get(f"http://127.0.0.1:{port}/x", headers=SPOOFED).text == "127.0.0.1"
 
 
+def test_nobody_is_told_what_serves(port: int) -> None:
+    assert "server" not in httpx.get(f"http://127.0.0.1:{port}/x").headers
+
+
 def test_in_a_pod_ray_starts_the_same_haproxy(tmp_path: Path, echo: int) -> None:
     """By the path that the manifests give it, with nothing written before."""
     config = tmp_path / "haproxy.cfg"
