@@ -36,7 +36,13 @@ from training.pipeline import train_on
 from training.prior_fits import fit_history
 from training.spec import TrainingSpec, load_spec
 from training.tables import conversions_in, read_tables
-from training.trial import Champion, dry_run_of, evidence_of, find_champion
+from training.trial import (
+    Champion,
+    dry_run_of,
+    evidence_of,
+    find_champion,
+    log_judged_plot,
+)
 
 log = structlog.get_logger(__name__)
 Report = Callable[[str], None]
@@ -180,6 +186,7 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
         registry.RunNotes(tags={"gate": "pending"}, files=_files(verdict)),
         crown_first=False,
     )
+    log_judged_plot(job.client, registered.run_id, evidence)
     if verdict.passed:
         verdict = _tried_live(job, verdict, registered)
     _write_verdict(job, registered, verdict)

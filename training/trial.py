@@ -1,6 +1,8 @@
 """A candidate's trial: evidence against the champion, and the dry run in the live graph."""
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from mlflow import MlflowClient
@@ -9,14 +11,15 @@ from bidding.contract import FeatureContract
 from bidding.errors import ModelRefused, NotFound, StoreUnavailable
 from stores.model_files import ServingModel
 from stores.model_registry import CHAMPION
-from training import dry_run, registry
+from training import dry_run, plots, registry
 from training.dataset import Dataset
 from training.gate import NO_SERVICE, DryRun, Duel, Evidence, NoDuel
 from training.importance import importance_of
 from training.judge import Judge
-from training.metrics import Judged
+from training.metrics import Judged, reliability
 from training.pipeline import Trained
 
+JUDGED_PLOT = "gate_reliability.png"
 NO_CHAMPION = NoDuel("there is no champion to compare with", holds=True)
 
 
@@ -74,6 +77,18 @@ def _judged(trained: Trained, rows: Dataset, model: ServingModel) -> Judged:
     rates = trained.judge.history.rates(rows)
     predicted = model.predict(rows.batch(trained.contract, rates), rates.pair.astype(np.float32))
     return Judged(rows.outcomes, predicted.astype(np.float64), rows.weights * rows.counts)
+
+
+def log_judged_plot(client: MlflowClient, run_id: str, evidence: Evidence) -> None:
+    """Predicted against actual rates on the rows that the gate judges on, into the run's plots; the
+    champion's on those of them that it has not seen either."""
+    judged = {"candidate": evidence.candidate}
+    if isinstance(evidence.duel, Duel):
+        judged["champion"] = evidence.duel.champion
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / JUDGED_PLOT
+        plots.plot_reliability({name: reliability(rows) for name, rows in judged.items()}, path)
+        client.log_artifact(run_id, str(path), "plots")
 
 
 def dry_run_of(service: dry_run.Service | None, name: str, version: str) -> DryRun:

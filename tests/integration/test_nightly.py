@@ -85,6 +85,10 @@ def test_nights_in_turn(job: nightly.Job) -> None:
     assert registry.champion_of(job.client, CTR_MODEL) == second.version
     assert tags(job, second.version)["gate"] == "passed"
     assert second.champion_ne is None
+    plotted = job.client.list_artifacts(second.run_id, "plots")
+    assert {each.path for each in plotted} == {
+        f"plots/{name}.png" for name in ("reliability", "importance", "gate_reliability")
+    }
     assert priors(job) > 0
 
     strict = replace(job, spec=spec_of(largest_importance=0.01))
