@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=150_000, help="impressions to train on")
     parser.add_argument("--port", type=int, default=PORT, help="of the system; 200 from it on")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or the system would outlive this
     for name in ("DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="adbid-interference-") as folder:
