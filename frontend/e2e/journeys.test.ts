@@ -163,6 +163,12 @@ test("a version is promoted with a reason, and serves within seconds; rolled bac
   await dialog.getByRole("button", { name: "Promote", exact: true }).click();
   await dialog.getByText("Say why: the history keeps it.").waitFor();
   await dialog.getByLabel("Reason").fill("it did better on the weekend");
+  const anyway = dialog.getByRole("switch", { name: "Promote it all the same" });
+  if ((await anyway.count()) > 0) {
+    await dialog.getByRole("button", { name: "Promote", exact: true }).click();
+    await dialog.getByText("promote it with force").waitFor();
+    await anyway.click();
+  }
   await picture(page, "promote-light");
   await dialog.getByRole("button", { name: "Promote", exact: true }).click();
   await page.getByText(`v${version} is champion.`).waitFor();

@@ -30,16 +30,18 @@ export interface Move {
   reason: string;
   /** Undefined rolls back to the champion before this one. */
   version?: string;
+  /** Also where the gate failed it; else the service refuses. */
+  force?: boolean;
 }
 
 export function useMoveChampion() {
   const cache = useQueryClient();
   return useMutation({
-    mutationFn: ({ name, reason, version }: Move): Promise<unknown> => {
+    mutationFn: ({ name, reason, version, force = false }: Move): Promise<unknown> => {
       const params = { path: { name } };
       return version === undefined
         ? answer(api.POST("/api/models/{name}/rollback", { params, body: { reason } }))
-        : answer(api.POST("/api/models/{name}/promote", { params, body: { version, reason } }));
+        : answer(api.POST("/api/models/{name}/promote", { params, body: { version, reason, force } }));
     },
     onSuccess: () => cache.invalidateQueries({ queryKey: ["models"], exact: true }),
   });

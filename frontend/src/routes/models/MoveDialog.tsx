@@ -2,6 +2,7 @@ import { useState, type SubmitEvent } from "react";
 import { Modal } from "@/components/dialog/Modal";
 import { Button } from "@/components/form/Button";
 import { TextField } from "@/components/form/Field";
+import { Toggle } from "@/components/form/Toggle";
 import { useNotify } from "@/components/notice/Notices";
 import type { ModelVersion } from "@/lib/api/types";
 import { useMoveChampion } from "@/queries/models";
@@ -21,6 +22,7 @@ export function MoveDialog({ name, target, onClose }: Props) {
   const move = useMoveChampion();
   const [reason, setReason] = useState("");
   const [tried, setTried] = useState(false);
+  const [force, setForce] = useState(false);
   const needed = reason.trim() === "" ? "Say why: the history keeps it." : undefined;
   const version = target.kind === "promote" ? target.version.version : target.to;
   const submit = (event: SubmitEvent) => {
@@ -28,7 +30,7 @@ export function MoveDialog({ name, target, onClose }: Props) {
     setTried(true);
     if (needed !== undefined) return;
     move.mutate(
-      { name, reason: reason.trim(), ...(target.kind === "promote" && { version }) },
+      { name, reason: reason.trim(), ...(target.kind === "promote" && { version, force }) },
       {
         onSuccess: () => {
           notify(`${name} v${version} is champion. Replicas follow within seconds.`);
@@ -50,6 +52,7 @@ export function MoveDialog({ name, target, onClose }: Props) {
             The gate failed this version: {target.version.gate.reasons.join("; ") || "no reason given"}.
           </p>
         )}
+        {failed && <Toggle label="Promote it all the same" checked={force} onChecked={setForce} />}
         <TextField label="Reason" autoFocus value={reason} problem={tried ? needed : undefined} onValue={setReason} />
         {move.error && (
           <p className={css.problem} role="alert">
