@@ -14,6 +14,9 @@ from cli.embedded.ports import PortBlock
 from stores.settings import PROJECT_ROOT
 
 _OBJECT_STORE_BYTES = 256 * 2**20
+# Ray's CPUs are shares by which it places, not cores: a machine of one core has to place the least
+# replicas of serve_config.yaml and the nightly job too.
+LEAST_CPUS = 2
 
 # Read by Ray at start, on every node; see docs/decisions/0001-shape.md.
 SERVE_FLAGS = {
@@ -89,7 +92,7 @@ class RayCluster:
             f"--dashboard-port={self.block.ray_dashboard}",
             *inner,
             f"--worker-port-list={workers}",
-            f"--num-cpus={available_cpus()}",
+            f"--num-cpus={max(available_cpus(), LEAST_CPUS)}",
             f"--object-store-memory={_OBJECT_STORE_BYTES}",
             f"--temp-dir={temp}",
             "--no-monitor",

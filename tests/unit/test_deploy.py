@@ -13,7 +13,8 @@ import yaml
 
 from cli import container
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.ray_cluster import SERVE_FLAGS
+from cli.embedded.ray_cluster import LEAST_CPUS, SERVE_FLAGS
+from stores import training_jobs
 from stores.settings import PROJECT_ROOT
 
 DEPLOY = PROJECT_ROOT / "deploy"
@@ -217,3 +218,15 @@ def test_the_architecture_page_tells_of_every_deployment() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == names
     bound = (PROJECT_ROOT / "graph.py").read_text()
     assert set(re.findall(r"serve\.deployment\((\w+)\)", bound)) == names
+
+
+def test_a_machine_of_one_core_places_every_replica_and_the_nightly_job() -> None:
+    config = yaml.safe_load((PROJECT_ROOT / "serve_config.yaml").read_text())
+    asked = sum(
+        each.get("num_replicas", 0 if "autoscaling_config" in each else 1)
+        * each["ray_actor_options"]["num_cpus"]
+        + each.get("autoscaling_config", {}).get("min_replicas", 0)
+        * each["ray_actor_options"]["num_cpus"]
+        for each in config["applications"][0]["deployments"]
+    )
+    assert asked + training_jobs.CPUS <= LEAST_CPUS
