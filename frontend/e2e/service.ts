@@ -6,6 +6,8 @@ export const URL_OF_SERVICE = process.env.ADBID_URL ?? "http://127.0.0.1:8000";
 export const ADMIN_KEY = process.env.ADBID_ADMIN_KEY ?? "";
 export const VIEW_KEY = process.env.ADBID_VIEW_KEY ?? "";
 export const PICTURES = process.env.ADBID_PICTURES;
+/** Processes that tests may stop for a while, by the name of their part: {"redis": 17}. */
+export const PIDS = JSON.parse(process.env.ADBID_PIDS ?? "{}") as Partial<Record<string, number>>;
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 

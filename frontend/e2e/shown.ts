@@ -11,10 +11,10 @@ export interface Shown {
 export const PAGES: Shown[] = [
   { name: "overview", path: () => "/" },
   { name: "value", path: simulatedValue },
-  { name: "decisions", path: () => "/app/decisions?reason=BELOW_FLOOR&slot_id=1" },
-  { name: "decision", path: latestDecision },
+  { name: "decisions", path: () => "/app/decisions?reason=OUTBID" },
+  { name: "decision", path: latestDecision, act: breakDown },
   { name: "reasons", path: () => "/app/reasons" },
-  { name: "estimates", path: () => "/app/estimates?slot_id=1&brand_id=1" },
+  { name: "estimates", path: knownPair },
   { name: "try", path: () => "/app/try", act: score },
   { name: "strategies", path: () => "/app/strategies?edit=1", act: preview },
   { name: "slots", path: () => "/app/slots" },
@@ -25,17 +25,40 @@ export const PAGES: Shown[] = [
   { name: "learning", path: () => "/app/learning" },
 ];
 
-/** Of the partner whose slots the simulation filled over a whole week. */
+interface Decided {
+  decision_id: string;
+  slot_id: number;
+  winner_brand_id: number | null;
+  simulated: boolean;
+}
+
+/** The latest decision of the simulated market, which every installation under test has. */
+async function simulated(): Promise<Decided> {
+  const { items } = await read<{ items: Decided[] }>("/api/decisions?limit=200");
+  const found = items.find((decision) => decision.simulated && decision.winner_brand_id !== null) ?? items[0];
+  if (!found) throw new Error("no decision is logged");
+  return found;
+}
+
+/** Of the partner whose slot was asked for: the simulation filled its whole week. */
 async function simulatedValue(): Promise<string> {
-  const { items } = await read<{ items: { slot_id: number; simulated: boolean }[] }>("/api/decisions?limit=200");
-  const slot = items.find(({ simulated }) => simulated)?.slot_id ?? 1;
-  const { partner_id } = await read<{ partner_id: number }>(`/slots/${slot}`);
+  const { slot_id } = await simulated();
+  const { partner_id } = await read<{ partner_id: number }>(`/slots/${slot_id}`);
   return `/app/value?partner_id=${partner_id}`;
 }
 
 async function latestDecision(): Promise<string> {
-  const { items } = await read<{ items: { decision_id: string }[] }>("/api/decisions?limit=1");
-  return `/app/decisions/${items[0]?.decision_id ?? "none"}`;
+  return `/app/decisions/${(await simulated()).decision_id}`;
+}
+
+async function knownPair(): Promise<string> {
+  const { slot_id, winner_brand_id } = await simulated();
+  return `/app/estimates?slot_id=${slot_id}&brand_id=${winner_brand_id ?? 1}`;
+}
+
+async function breakDown(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Break down quality factors" }).click();
+  await page.getByText("Breakdowns are worked out by the models that serve now.").waitFor();
 }
 
 async function score(page: Page): Promise<void> {

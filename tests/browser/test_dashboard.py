@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,14 @@ pytestmark = [
 ]
 PORT = 18_760
 URL = f"http://127.0.0.1:{PORT}"
-BUNDLES = 80
-# A simulated week in 13 seconds: a value for most hours of the week.
+BUNDLES = 200
+# A simulated week in 13 seconds: a value for most hours, and too few rows a day for the gate.
 WEEK = ("--rate", "100", "--duration", "7d", "--speed", "46523")
+# What goes on while people look: a little, in real time, for longer than they do.
+TRICKLE = ("--rate", "6", "--duration", "15m")
+CHALLENGE = ("--alias", "challenger", "--reason", "how does it do on live traffic?")
 MODEL_WITHIN_S = 30.0
+LOGGED_S = 2.0
 
 
 class Service:
@@ -50,6 +55,21 @@ class Service:
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A command that goes on beside the others."""
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(command, env=self.environment, stdout=quiet, stderr=quiet)
+
+    def lay_past(self) -> None:
+        command = [sys.executable, "-m", "tests.browser.past"]
+        subprocess.run(command, env=self.environment, cwd=ROOT, check=True, timeout=60)
+
+    def pids(self) -> dict[str, int]:
+        """The processes of the parts, by name."""
+        parts = json.loads(self.adbid("status", "--json"))["parts"]
+        return {part["name"]: part["pid"] for part in parts if part["pid"]}
+
     @property
     def admin_key(self) -> str:
         return self._key_file.read_text().strip()
@@ -68,18 +88,33 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     found = Service(home)
     found.adbid("up", "--detach", "--port", str(PORT))
     try:
-        log = write_log(home / "log.csv.gz", 6_000)
-        found.adbid("import", "ipinyou", str(log), "--json")
-        found.adbid("train", "--json")
-        found.adbid("train", "--json")
-        found.adbid("simulate", *WEEK, "--key", found.admin_key)
-        with httpx.Client(base_url=URL, timeout=20) as client:
-            client.headers["authorization"] = f"Bearer {found.admin_key}"
-            wait_for_model(client)
-            drive(client)
-        yield found
+        with live(found, home):
+            yield found
     finally:
         found.adbid("down")
+
+
+@contextmanager
+def live(found: Service, home: Path) -> Iterator[None]:
+    """Two models, the second a challenger, a past, and traffic that goes on."""
+    log = write_log(home / "log.csv.gz", 6_000)
+    found.adbid("import", "ipinyou", str(log), "--json")
+    found.adbid("train", "--json")
+    found.adbid("train", "--json")
+    found.adbid("simulate", *WEEK, "--key", found.admin_key)
+    with httpx.Client(base_url=URL, timeout=20) as client:
+        client.headers["authorization"] = f"Bearer {found.admin_key}"
+        wait_for_model(client)
+        drive(client)
+    time.sleep(LOGGED_S)
+    found.lay_past()
+    found.adbid("models", "promote", "adbid-ctr", "2", *CHALLENGE)
+    traffic = found.begin("simulate", *TRICKLE, "--seed", "2", "--key", found.admin_key)
+    try:
+        yield
+    finally:
+        traffic.terminate()
+        traffic.wait(timeout=30)
 
 
 def wait_for_model(client: httpx.Client) -> None:
@@ -142,5 +177,6 @@ def test_every_page_and_journey_in_a_browser(service: Service) -> None:
         ADBID_URL=URL,
         ADBID_ADMIN_KEY=service.admin_key,
         ADBID_VIEW_KEY=service.make_key("viewer", "view"),
+        ADBID_PIDS=json.dumps(service.pids()),
         **({"ADBID_PICTURES": str(ROOT / pictures)} if pictures else {}),
     )

@@ -56,10 +56,12 @@ function Whole({ model, reachable }: { model: Model; reachable: boolean }) {
   return (
     <>
       <Versions model={model} reachable={reachable} />
-      <Columns>
-        <Curves model={model} />
-        <Live model={model} />
-      </Columns>
+      {reachable && (
+        <Columns>
+          <Curves model={model} />
+          <Live model={model} />
+        </Columns>
+      )}
       <Columns>
         <Replicas model={model} />
         <Changes model={model} />
