@@ -65,6 +65,11 @@ def installation(home: Home) -> Installation:
     return here
 
 
+def programs() -> Path:
+    """The folder of `pg_dump`, `pg_restore` and `psql` of the server's version."""
+    return _bundled() / "bin"
+
+
 def _copy(bundled: Path, package: Path) -> None:
     """The binaries look for their libraries beside their package, so both are copied."""
     libraries = bundled.parent.with_name(f"{bundled.parent.name}.libs")
