@@ -1,6 +1,7 @@
 """The service on three nodes: its stores on the host, its replicas and fits on the workers."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -108,7 +109,7 @@ class Cluster:
             lines = str(self._get(f"/api/jobs/{job}/logs")["logs"]).strip().splitlines()
         except httpx.HTTPStatusError:  # the node that kept it is gone
             return str(self._get(f"/api/jobs/{job}").get("message", ""))[:160]
-        return lines[-1][:160] if lines else "nothing said"
+        return re.sub(r"\x1b\[\d+m", "", lines[-1])[:160] if lines else "nothing said"
 
     def fitting_nodes(self) -> set[str]:
         """The nodes on which Ray Train's workers live just now, as Ray's state API tells."""
