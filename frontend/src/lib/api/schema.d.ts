@@ -5472,6 +5472,15 @@ export interface operations {
                     "application/json": components["schemas"]["DryRunFound"];
                 };
             };
+            /** @description The body can not be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No key, or one that is unknown or revoked */
             401: {
                 headers: {
