@@ -14,10 +14,11 @@ from stores.training_rows import file_rows
 from tests.ipinyou_log import write_log
 from training.dataset import Dataset, dataset_of
 from training.evaluate import evaluate, unseen
+from training.importance import importance_of
 from training.judge import load_judge
 from training.metrics import Judged, reliability
 from training.pipeline import Trained, train
-from training.plots import importance_of, plot_importance, plot_reliability
+from training.plots import plot_importance, plot_reliability
 from training.spec import TrainingSpec, load_spec
 from training.split import fold_of, split_of
 
@@ -108,7 +109,7 @@ def test_too_few_outcomes_are_refused_with_a_reason(rows: Dataset) -> None:
 
 
 def test_pictures_are_drawn(trained: Trained, tmp_path: Path) -> None:
-    shares = importance_of(trained.fitted.serving)
+    shares = importance_of(trained.fitted.serving, trained.rows)
     assert sum(shares.values()) == pytest.approx(1.0)
     plot_importance(shares, tmp_path / "importance.png")
     rows = trained.rows
