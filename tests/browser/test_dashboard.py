@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine"),
 ]
-PORT = 18_760
+PORT = 18_400
 URL = f"http://127.0.0.1:{PORT}"
 BUNDLES = 200
 # A simulated week in 13 seconds: a value for most hours, and too few rows a day for the gate.

@@ -1,4 +1,7 @@
-"""The backup and restore of docs/operations.md, word for word, into a new system."""
+"""`make docs-check`: the backup and restore of docs/operations.md, word for word, into a new system.
+
+Two whole systems in turn take minutes, so `make test` leaves it out.
+"""
 
 import os
 import re
@@ -16,7 +19,11 @@ from stores.settings import PROJECT_ROOT
 from tests.chaos.system import STORES, until
 from tests.ipinyou_log import write_log
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1_200)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(1_200),
+    pytest.mark.skipif("ADBID_FOLLOW_DOCS" not in os.environ, reason="`make docs-check` runs it"),
+]
 OLD_PORT, NEW_PORT = 19_500, 19_700
 DOCS = PROJECT_ROOT / "docs/operations.md"
 BIDS = [
@@ -91,4 +98,7 @@ def test_a_backup_restored_into_a_new_system_scores_the_same(tmp_path: Path) -> 
         assert new.answer()["models"] == untrained["models"]
         new.sh(restore, tmp_path)
         assert until(lambda: new.answer()["models"] == before["models"], 60), new.answer()
-        assert new.answer() == before
+        after = new.answer()
+        # History fades by the hour, so a value worked out later differs in its sixth digit.
+        values = pytest.approx(before["values"], rel=1e-4)
+        assert (after["values"], after["degraded"]) == (values, before["degraded"])

@@ -17,7 +17,7 @@ import pytest
 from tests.ipinyou_log import ADVERTISERS, GOOD_SEGMENT, write_log
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
-PORT = 18_800
+PORT = 18_000
 URL = f"http://127.0.0.1:{PORT}"
 
 
