@@ -1,4 +1,4 @@
-"""`make docs-check`: the backup and restore of docs/operations.md, word for word, into a new system.
+"""`make docs-check`: backup and restore as docs/operations.md says, word for word, to a new system.
 
 Two whole systems in turn take minutes, so `make test` leaves it out.
 """
