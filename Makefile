@@ -10,8 +10,8 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 ADBID := $(BIN)/adbid
 PYTEST_ARGS ?=
-# Tests mostly wait for servers: two files at a time take little more than half as long.
-SIDE_BY_SIDE ?= --numprocesses 2 --dist loadfile
+# Tests mostly wait for servers: two files at a time, in their order (the browser's, the longest, first).
+SIDE_BY_SIDE ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The first Python that fits; `make PYTHON=/path/to/python ...` takes another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \

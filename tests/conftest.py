@@ -9,6 +9,7 @@
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +25,13 @@ from tests.servers import PostgresProcess, RedisProcess
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment_as_before() -> Iterator[None]:
-    """MLflow writes the server that it was pointed at into the environment; the next module's
-    settings must not read it there."""
+    """MLflow keeps the server that it was pointed at, in the environment too; the next module must
+    not find it there."""
     before = dict(os.environ)
     yield
+    if (mlflow := sys.modules.get("mlflow")) is not None:
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
     os.environ.clear()
     os.environ.update(before)
 

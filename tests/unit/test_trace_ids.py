@@ -39,6 +39,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     structlog.configure(
         processors=[logs.add_trace, captured], cache_logger_on_first_use=False, wrapper_class=None
     )
+    TRACE_ID.set(None)  # whatever an earlier test answered in this thread
     yield captured.entries
     structlog.configure(**before)
 
