@@ -1,5 +1,6 @@
 """OpenAPI schemas of msgspec structs: what is documented is what decodes the body."""
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -14,6 +15,9 @@ _REF = "#/components/schemas/{name}"
 def install(app: FastAPI, structs: list[type[msgspec.Struct]]) -> None:
     """Add the structs' schemas to what `/openapi.json` answers."""
     _, components = msgspec.json.schema_components([*structs, problems.Problem], ref_template=_REF)
+    for each in components.values():  # indented or not: by the version of Python
+        if "description" in each:
+            each["description"] = inspect.cleandoc(each["description"])
     build = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -132,7 +132,7 @@ OTHERS = [
     ),
     Sent("2 MiB", "/strategies", b" " * 2 * MIB, 413),
     Sent("no JSON", "/strategies", b"{", 422),
-    Sent("5,000 levels", "/strategies", b"[" * 5_000 + b"]" * 5_000, 400),
+    Sent("100,000 levels", "/strategies", b"[" * 100_000 + b"]" * 100_000, 400),
     Sent("100,000 levels", "/strategies", b"[" * 100_000, 400),
     Sent("bytes that are no UTF-8", "/strategies", b'{"name":"\xff"}', 400),
     Sent("NaN", "/strategies", raw('{"name":"x","vpi_multiplier":NaN}'), 422),

@@ -74,7 +74,7 @@ def test_a_report_alone_fits_the_cvr_model(
     assert told[0] / clicks == pytest.approx(0.8, abs=0.05)
     assert told[1] / bought == pytest.approx(0.8, abs=0.05)
     assert held.auc.value > 0.65
-    assert held.ratio.value == pytest.approx(1.0, abs=0.1)
+    assert held.ratio.low < 1.0 < held.ratio.high < 1.3  # as well as few orders can tell
 
 
 def test_clicks_of_a_log_that_tells_no_conversions_are_left_out(

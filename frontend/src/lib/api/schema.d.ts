@@ -1523,7 +1523,7 @@ export interface components {
         /**
          * ScoreAnswer
          * @description One decision. `degraded` names what was away or left out: redis, postgres, features, rules,
-         *         scoring, explain.
+         *     scoring, explain.
          */
         ScoreAnswer: {
             decision_id: string;
@@ -1581,7 +1581,7 @@ export interface components {
          * EventIn
          * @description One report. Give the `decision_id` that was answered, or the whole `context`, or both.
          *
-         *         `bid_id` is needed only where another bid than the winner was shown.
+         *     `bid_id` is needed only where another bid than the winner was shown.
          */
         EventIn: {
             /** @description Yours; taken once */
