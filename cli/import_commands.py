@@ -1,14 +1,13 @@
 """`adbid import`: logs and reports into the running system."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -68,7 +67,7 @@ def ipinyou(
     )
     with _progress(as_json) as progress:
         report = import_ipinyou(_database_url(), file, options, progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 def performance(
@@ -82,7 +81,7 @@ def performance(
     options = PerformanceOptions(load_mapping(mapping, year), rejects_path(file, rejects))
     with _progress(as_json) as progress:
         report = import_performance(_database_url(), file, options, progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 def last_whole_week(today: date) -> date:
@@ -124,9 +123,10 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, float], None]]:
         bar.update(task, description="done")
 
 
-def _print(report: Report, as_json: bool) -> None:
+def print_report(report: Report, as_json: bool) -> None:
+    """For a script, or as a table. Raises `InvalidRequest` where nothing was accepted."""
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        typer.echo(msgspec.json.encode(report))
     elif report.already:
         typer.echo(f"{report.path}: this content was imported before; nothing was changed")
     else:

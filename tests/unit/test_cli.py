@@ -14,7 +14,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cli.import_commands import print_report
 from cli.main import MODULES, app, commands_of
+from stores.importing.source import Report
 from stores.settings import PROJECT_ROOT
 
 Command = tuple[tuple[str, ...], click.Command]
@@ -157,3 +159,13 @@ def test_the_completion_script_of_a_shell_is_shown(shell: str) -> None:
     shown = run.invoke(app, ["--show-completion", shell], prog_name="adbid")
     assert shown.exit_code == 0, shown.output
     assert "_ADBID_COMPLETE" in shown.stdout
+
+
+def test_an_import_tells_a_script_what_it_mended(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("ipinyou", "log.csv", rows=3, accepted=2)
+    report.notes["price missing"] += 1
+    report.rejected["clicks above impressions"] += 1
+    print_report(report, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["notes"] == {"price missing": 1}
+    assert told["rejected"] == {"clicks above impressions": 1}
