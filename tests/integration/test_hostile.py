@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ from tests.live_service import live_service
 SCORE, EVENTS = "/api/score", "/api/events"
 BID = {"bid_id": "b1", "brand_id": 3, "pricing_model": "CPC", "amount": 0.5}
 STRATEGY = {"name": "hostile", "vpi_multiplier": 1.0}
+# Python 3.13 reads so many levels, and no strategy is a list; those before it do not.
+TOO_DEEP = 422 if sys.version_info >= (3, 13) else 400
 MIB = 1 << 20
 
 
@@ -132,7 +135,8 @@ OTHERS = [
     ),
     Sent("2 MiB", "/strategies", b" " * 2 * MIB, 413),
     Sent("no JSON", "/strategies", b"{", 422),
-    Sent("100,000 levels", "/strategies", b"[" * 100_000 + b"]" * 100_000, 400),
+    Sent("5,000 levels", "/strategies", b"[" * 5_000 + b"]" * 5_000, TOO_DEEP),
+    Sent("100,000 closed levels", "/strategies", b"[" * 100_000 + b"]" * 100_000, 400),
     Sent("100,000 levels", "/strategies", b"[" * 100_000, 400),
     Sent("bytes that are no UTF-8", "/strategies", b'{"name":"\xff"}', 400),
     Sent("NaN", "/strategies", raw('{"name":"x","vpi_multiplier":NaN}'), 422),
