@@ -16,8 +16,8 @@ import psutil
 import psycopg
 
 from benchmarks.events import BRANDS, CLICKED, ORDERED, SLOTS, bodies, ids_of, log_decisions
+from benchmarks.scratch import scratch_database
 from bidding.errors import StoreUnavailable
-from cli.embedded.plan import sibling_database
 from deployments.event_intake import EventIntake
 from deployments.rollup import calm_collector
 from stores.event_settings import RollupSettings, load_event_settings
@@ -29,7 +29,6 @@ from stores.publishing import Publisher
 from stores.redis_cache import RedisCache
 from stores.rollup import PostgresRollup
 from stores.seed import seed
-from stores.settings import load_settings
 from stores.simulated import ensure_simulated_catalogue
 
 DATABASE = "adbid_event_cost"
@@ -128,21 +127,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100, help="events in a request")
     parser.add_argument("--at-once", type=int, default=16, help="requests under way")
     given = parser.parse_args()
-    server = load_settings().database_url
-    if server is None:
-        parser.error("set DATABASE_URL, or start the system with `adbid up`")
-    url = sibling_database(server, DATABASE)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {DATABASE}")
-    try:
+    with scratch_database(DATABASE) as url:
         migrate(url)
         seed(url)
         ensure_simulated_catalogue(url, SLOTS, BRANDS)
         print(json.dumps(asyncio.run(measure(url, given.events, given.batch, given.at_once))))
-    finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
 
 if __name__ == "__main__":

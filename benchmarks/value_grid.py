@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from cli.embedded.plan import sibling_database
+from benchmarks.scratch import scratch_database
 from stores.metric_types import VpiQuery
 from stores.metrics import PostgresMetrics, source_of
 from stores.migrating import migrate
 from stores.postgres import Postgres
-from stores.settings import load_settings
 from stores.totals import fold_statements
 
 DATABASE = "adbid_value_grid"
@@ -105,22 +104,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     arguments = parser.parse_args()
-    server = load_settings().database_url
-    if server is None:
-        parser.error("set DATABASE_URL, or start the system with `adbid up`")
-    url = sibling_database(server, DATABASE)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {DATABASE}")
-    try:
+    with scratch_database(DATABASE) as url:
         rows = fill(url, arguments.rows)
         print(f"{rows:,} rows of performance, {DAYS} days\n\n| grid | reads | cells | median ms |")
         print("|---|---|---|---|")
         for name, (table, cells, median_ms) in asyncio.run(measure(url)).items():
             print(f"| {name} | `{table}` | {cells:,} | {median_ms:.0f} |")
-    finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
 
 if __name__ == "__main__":
