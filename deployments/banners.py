@@ -1,7 +1,10 @@
-"""What somebody should look at now: parts that are missing, champions that were taken back."""
+"""What somebody should look at now: parts that are missing, champions that were taken back, and
+versions that replicas refuse to serve."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from deployments.metric_shapes import Banner
 from stores.model_changes import ModelChange
@@ -22,6 +25,26 @@ def rollback_banners(newest: Sequence[ModelChange], now: datetime) -> list[Banne
         for change in newest
         if change.move.kind != "promote" and now - change.at < TOLD_FOR
     ]
+
+
+def refused_banners(reports: Sequence[Mapping[str, Any]], now: datetime) -> list[Banner]:
+    """One banner for each version that some scoring replica refuses, by their `Scoring.report`s."""
+    said = [model for report in reports for model in report["models"]]
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for model in said:
+        for version in model["refused"]:
+            found[model["name"], version].append(model)
+    return [
+        Banner("refused", _refusal(name, version, by, len(reports)), now)
+        for (name, version), by in sorted(found.items())
+    ]
+
+
+def _refusal(name: str, version: str, by: Sequence[Mapping[str, Any]], replicas: int) -> str:
+    kept = sorted({f"v{each['version']}" if each["version"] else "no model" for each in by})
+    which = f"v{version}" if version.isdigit() else f"the {version} copy"
+    refuse = f"{len(by)} of {replicas} scoring replicas refuse {which} of {name}"
+    return f"{refuse} and serve {', '.join(kept)}: {by[0]['refused'][version]}"
 
 
 def _told(change: ModelChange) -> str:

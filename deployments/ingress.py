@@ -88,8 +88,8 @@ class Ingress:
             away=self._reading.away,
             record=self._record,
         )
-        model_calls = ModelCalls(scoring)
-        self._models = open_models(settings, model_calls.reports, model_calls.shadow)
+        self._model_calls = ModelCalls(scoring)
+        self._models = open_models(settings, self._model_calls.reports, self._model_calls.shadow)
         self._meter = ScoreMeter()
         self._http = HttpMeter()
         self._reporter = self._open_reporter()
@@ -98,7 +98,7 @@ class Ingress:
         access = self._ops.access
         routers = [
             *self._ops.routers(),
-            *self._learning.routers(access, self._readiness),
+            *self._learning.routers(access, self._readiness, self._model_calls.reports),
             self._models.router(access),
             prometheus.build(self._calls.metrics, access),
             training.build(

@@ -9,6 +9,7 @@ from bidding.errors import StoreUnavailable
 from deployments.access import Access
 from deployments.decision_log import DecisionLog
 from deployments.event_intake import EventIntake
+from deployments.model_view import Reports
 from deployments.routes import decisions, events, metrics
 from deployments.rules_view import RulesFeed
 from deployments.slot_source import SlotSource
@@ -63,7 +64,9 @@ class Learning:
     writing: tuple[Postgres, ...]
     kept_days: int
 
-    def routers(self, access: Access, readiness: metrics.Readiness) -> list[APIRouter]:
+    def routers(
+        self, access: Access, readiness: metrics.Readiness, reports: Reports
+    ) -> list[APIRouter]:
         """The routes of the learning loop."""
         return [
             events.build(self.intake, access),
@@ -72,6 +75,7 @@ class Learning:
                 PostgresMetrics(self.reading),
                 PostgresModelChanges(self.reading),
                 readiness,
+                reports,
                 access,
             ),
         ]

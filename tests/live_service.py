@@ -42,6 +42,7 @@ class LiveService:
 
     def __init__(self, settings: Settings, reports: Reports) -> None:
         self._ops = open_ops(settings)
+        self._reports = reports
         self._models = open_models(settings, reports, _no_challengers)
         self._reading = Reading(
             self._ops.features,
@@ -65,7 +66,10 @@ class LiveService:
 
     def door(self) -> Door:
         access = self._ops.access
-        routers = [*self._ops.routers(), *self._learning.routers(access, self._readiness)]
+        routers = [
+            *self._ops.routers(),
+            *self._learning.routers(access, self._readiness, self._reports),
+        ]
         dry_runner = DryRunner(
             self._reading.rules,
             self._reading.slots,

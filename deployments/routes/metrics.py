@@ -1,7 +1,7 @@
 """`GET /api/metrics/...`: value by time and group, bids by reason, and the state of now."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,9 +11,10 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from deployments import openapi
 from deployments.access import Access
-from deployments.banners import degraded_banner, rollback_banners
+from deployments.banners import degraded_banner, refused_banners, rollback_banners
 from deployments.json_body import wrong
 from deployments.metric_shapes import (
+    Banner,
     Overview,
     OverviewNow,
     OverviewPoint,
@@ -23,10 +24,11 @@ from deployments.metric_shapes import (
     point_of,
     reasons_of,
 )
+from deployments.model_view import Reports
 from deployments.score_answer import Versions
 from stores import decision_totals as totals
 from stores.metric_types import Granularity, GroupBy, Metrics, MinuteSum, VpiQuery
-from stores.model_changes import ModelChange, ModelChanges
+from stores.model_changes import ModelChanges
 from stores.model_registry import CHAMPION
 from stores.promotion import MODELS
 
@@ -91,9 +93,13 @@ class OverviewQuery(BaseModel):
 
 
 def build(
-    metrics: Metrics, changes: ModelChanges, readiness: Readiness, access: Access
+    metrics: Metrics,
+    changes: ModelChanges,
+    readiness: Readiness,
+    reports: Reports,
+    access: Access,
 ) -> APIRouter:
-    """The router of the sums."""
+    """The router of the sums; `reports` are what the scoring replicas say of themselves."""
     router = APIRouter(
         prefix="/api/metrics", tags=["metrics"], dependencies=[access.require("view")]
     )
@@ -145,7 +151,13 @@ def build(
         sums = await metrics.sum_decisions(MEASURES, now - query.minutes * MINUTE, now, step)
         last = await metrics.sum_decisions(MEASURES, now - 2 * MINUTE, now, MINUTE)
         newest = [found for name in MODELS for found in await changes.fetch(name, CHAMPION, 1)]
-        return _json(overview_of(now, step, sums, last, readiness(), newest))
+        state = readiness()
+        banners = [
+            *degraded_banner(state["degraded"], now),
+            *refused_banners(await reports(), now),
+            *rollback_banners(newest, now),
+        ]
+        return _json(overview_of(now, step, sums, last, state["models"], banners))
 
     return router
 
@@ -155,11 +167,10 @@ def overview_of(
     step: timedelta,
     sums: list[MinuteSum],
     last: list[MinuteSum],
-    state: dict[str, Any],
-    newest: Sequence[ModelChange],
+    models: dict[str, str | None],
+    banners: list[Banner],
 ) -> Overview:
-    """From sums by step of time; `last` are those of the last two minutes, `newest` the last move
-    of each champion."""
+    """From sums by step of time; `last` are those of the last two minutes."""
     by_step: dict[datetime, list[MinuteSum]] = defaultdict(list)
     for each in sums:
         by_step[each.at].append(each)
@@ -169,12 +180,10 @@ def overview_of(
     ]
     first = now.replace(second=0, microsecond=0) - MINUTE
     lately = point_of(first, (now - first).total_seconds(), last)
-    banners = [*degraded_banner(state["degraded"], now), *rollback_banners(newest, now)]
-    return Overview(_now(lately, state), series, banners)
+    return Overview(_now(lately, models), series, banners)
 
 
-def _now(point: OverviewPoint, state: dict[str, Any]) -> OverviewNow:
-    models = state["models"]
+def _now(point: OverviewPoint, models: dict[str, str | None]) -> OverviewNow:
     return OverviewNow(
         point.requests_per_s,
         point.p95_ms,

@@ -40,6 +40,7 @@ class Service:
     events: MemoryEvents
     keys: MemoryKeys
     changes: MemoryModelChanges
+    replicas: list[dict[str, Any]]
 
     async def get(self, path: str, **query: Any) -> httpx.Response:
         return await self.client.get(path, params=query)
@@ -66,18 +67,23 @@ async def service() -> AsyncIterator[Service]:
     def find_brand(key: int | str) -> int | None:
         return int(key)
 
+    replicas: list[dict[str, Any]] = []
+
+    async def reports() -> list[dict[str, Any]]:
+        return replicas
+
     intake = EventIntake(twin, IngestSettings(), find_slot, find_brand)
     routers = [
         events.build(intake, access),
         decisions.build(log, access, kept_days=35),
-        metrics.build(sums, changes, readiness, access),
+        metrics.build(sums, changes, readiness, reports, access),
     ]
     app = api.build(no_score, readiness, access, routers)
     token = (await keys.create("tester", ["view"], Author("test"))).token
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer(token)
     ) as client:
-        yield Service(client, log, twin, keys, changes)
+        yield Service(client, log, twin, keys, changes, replicas)
 
 
 async def decide(service: Service, count: int = 1) -> list[str]:
@@ -242,6 +248,26 @@ async def test_the_overview_tells_of_a_rollback_until_the_next_promotion(service
     await moved(service, "promote", "1", "3")
     banners = (await service.get("/api/metrics/overview")).json()["banners"]
     assert [banner["kind"] for banner in banners] == ["degraded"]
+
+
+async def test_the_overview_tells_of_versions_that_replicas_refuse(service: Service) -> None:
+    def replica(*refused: str, serves: str | None = "3") -> dict[str, Any]:
+        reasons = dict.fromkeys(refused, "the contract hash is another")
+        return {"models": [{"name": "adbid-ctr", "version": serves, "refused": reasons}]}
+
+    async def told() -> list[str]:
+        banners = (await service.get("/api/metrics/overview")).json()["banners"]
+        return [banner["text"] for banner in banners if banner["kind"] == "refused"]
+
+    service.replicas += [replica("4"), replica("4", serves=None), replica()]
+    assert await told() == [
+        "2 of 3 scoring replicas refuse v4 of adbid-ctr and serve no model, v3: "
+        "the contract hash is another"
+    ]
+    service.replicas[:] = [replica("last good")]
+    assert (await told())[0].startswith("1 of 1 scoring replicas refuse the last good copy of")
+    service.replicas[:] = [replica()]
+    assert await told() == []
 
 
 async def test_reading_needs_a_key_with_view(service: Service) -> None:

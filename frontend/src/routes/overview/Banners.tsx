@@ -16,9 +16,11 @@ export function Banners({ banners }: { banners: Overview["banners"] }) {
         <Banner key={`${banner.kind}${banner.text}`} title={TITLES[banner.kind] ?? banner.kind} text={banner.text}>
           {banner.kind !== "degraded" && (
             <>
-              <span>
-                since <Moment at={banner.at} />
-              </span>
+              {banner.kind === "rollback" && (
+                <span>
+                  since <Moment at={banner.at} />
+                </span>
+              )}
               <Link to="/app/models">Models</Link>
             </>
           )}
