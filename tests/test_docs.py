@@ -6,6 +6,7 @@ there. What needs the whole system, `make docs-check` runs (tests/e2e/test_comma
 any other program fails until it is added here.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -15,15 +16,20 @@ import sys
 import tomllib
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 import typer
 import yaml
 
 from cli.main import app
+from stores.audit import Author
+from stores.key_types import SCOPES
+from stores.open_keys import open_keys
 from stores.settings import PROJECT_ROOT, Settings
 from tests.ipinyou_log import write_log
 from tests.live_service import live_service
@@ -100,16 +106,38 @@ def test_every_program_is_one_that_this_module_checks() -> None:
     assert len(ALL) > 30
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A service, and a key that may do anything."""
+
+    url: str
+    key: str
+
+    @property
+    def as_anyone(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
 @pytest.fixture(scope="module")
-def service(postgres_url: str, redis_url: str) -> Iterator[str]:
+def service(postgres_url: str, redis_url: str) -> Iterator[Live]:
+    settings = Settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url)
+
+    async def create() -> str:
+        async with open_keys(settings) as keys:
+            return (await keys.create("a reader", SCOPES, Author("test"))).token
+
     with live_service(postgres_url, redis_url) as url:
-        yield url
+        yield Live(url, asyncio.run(create()))
 
 
-def in_our_place(word: str, service: str) -> str:
-    """The service under test for the one of the pages; in a bundle, patience and no model."""
+def in_our_place(word: str, service: Live) -> str:
+    """The service under test for the one of the pages, its key and its last write; in a bundle,
+    patience and no model."""
+    if re.search(r"/audit/\d+/revert", word):
+        newest = httpx.get(f"{service.url}/audit", params={"limit": 1}, headers=service.as_anyone)
+        word = re.sub(r"/audit/\d+", f"/audit/{newest.json()['items'][0]['id']}", word)
     if not word.lstrip().startswith("{"):
-        return word.replace(SERVICE, service)
+        return word.replace(SERVICE, service.url).replace("$ADBID_KEY", service.key)
     body = json.loads(word)
     if "bids" in body:
         body |= {"tmax_ms": 5000, "explain": False}
@@ -119,7 +147,7 @@ def in_our_place(word: str, service: str) -> str:
     return json.dumps(body)
 
 
-def test_the_example_of_the_readme_has_the_shape_of_an_answer(service: str) -> None:
+def test_the_example_of_the_readme_has_the_shape_of_an_answer(service: Live) -> None:
     """Before any other command of the pages changes what is known."""
     shown = json.loads(blocks(PROJECT_ROOT / "README.md", "json")[0])
     words = next(words for page, words in ALL if page.name == "README.md" and words[0] == "curl")
@@ -247,7 +275,7 @@ def test_files_named_on_a_command_line_exist(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", of("curl"))
-def test_curl_is_answered(words: list[str], service: str) -> None:
+def test_curl_is_answered(words: list[str], service: Live) -> None:
     asked = [in_our_place(word, service) for word in words]
     done = run([*asked, "--write-out", "\n%{http_code}"])
     body, _, status = done.stdout.rpartition("\n")
@@ -256,8 +284,8 @@ def test_curl_is_answered(words: list[str], service: str) -> None:
         assert json.loads(body)["winner"]
 
 
-def test_the_ad_server_of_the_examples_gets_decisions_and_reports_events(service: str) -> None:
-    done = run([sys.executable, "examples/ad_server.py", "--url", service, "--pages", "4"])
+def test_the_ad_server_of_the_examples_gets_decisions_and_reports_events(service: Live) -> None:
+    done = run([sys.executable, "examples/ad_server.py", "--url", service.url, "--pages", "4"])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("page ") == 4
     assert "'accepted':" in done.stdout or "reported: {}" in done.stdout

@@ -29,6 +29,9 @@ pytestmark = [
 PORT = 18_400
 URL = f"http://127.0.0.1:{PORT}"
 BUNDLES = 200
+# Two days in four seconds: enough to fit a model on, too little for the gate.
+FIRST_DAYS = ("--rate", "300", "--duration", "48h", "--speed", "43200")
+REFUSED = 2  # the exit code of a run whose version the gate refused
 # A simulated week in 13 seconds: a value for most hours, and too few rows a day for the gate.
 WEEK = ("--rate", "100", "--duration", "7d", "--speed", "46523")
 # What goes on while people look: a little, in real time, for longer than they do.
@@ -47,12 +50,12 @@ class Service:
         self.environment = kept | {"ADBID_HOME": str(home)}
         self._key_file = home / "secrets" / "admin-key"
 
-    def adbid(self, *arguments: str) -> str:
+    def adbid(self, *arguments: str, code: int = 0) -> str:
         command = [sys.executable, "-m", "cli.main", *arguments]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=300, check=False
         )
-        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        assert done.returncode == code, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
     def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -96,7 +99,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @contextmanager
 def live(found: Service, home: Path) -> Iterator[None]:
-    """Two models, the second a challenger, a past, and traffic that goes on."""
+    """A version that the gate refused, two models, the second a challenger, a past, and traffic
+    that goes on."""
+    found.adbid("simulate", *FIRST_DAYS, "--key", found.admin_key)
+    found.adbid("retrain", "--now", code=REFUSED)
     log = write_log(home / "log.csv.gz", 6_000)
     found.adbid("import", "ipinyou", str(log), "--json")
     found.adbid("train", "--json")
@@ -108,7 +114,7 @@ def live(found: Service, home: Path) -> Iterator[None]:
         drive(client)
     time.sleep(LOGGED_S)
     found.lay_past()
-    found.adbid("models", "promote", "adbid-ctr", "2", *CHALLENGE)
+    found.adbid("models", "promote", "adbid-ctr", "3", *CHALLENGE)
     traffic = found.begin("simulate", *TRICKLE, "--seed", "2", "--key", found.admin_key)
     try:
         yield
