@@ -125,7 +125,8 @@ def save(directory: Path, model: ServingModel, golden: ScoreBatch) -> None:
     (directory / FACTS).write_text(json.dumps(facts, indent=1))
     posterior = golden.ctr if model.rate == "ctr" else golden.cvr
     arrays = {name: getattr(golden, name) for name in _FIELDS}
-    np.savez(directory / GOLDEN, expected=model.predict(golden, posterior), **arrays)
+    arrays["expected"] = model.predict(golden, posterior)
+    np.savez(directory / GOLDEN, allow_pickle=False, **arrays)
 
 
 def load(directory: Path, *, name: str, version: str) -> ServingModel:

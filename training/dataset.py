@@ -134,7 +134,7 @@ class _Coder:
         found = texts.replace_strict(
             distinct, [self._codes[text] for text in distinct], return_dtype=pl.Int64
         )
-        return found.to_numpy()
+        return found.to_numpy().astype(np.int64)  # nothing at all comes as objects
 
 
 def key_of(text: str) -> int:

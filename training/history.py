@@ -74,7 +74,7 @@ class RateHistory:
         }
         for level, counts in self.levels.items():
             arrays |= {f"{level}_keys": counts.keys, f"{level}_totals": counts.totals}
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def load_history(path: Path) -> RateHistory:

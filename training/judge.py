@@ -55,12 +55,12 @@ class Judge:
         """Write everything but the model itself; `rows` are the training rows."""
         directory.mkdir(parents=True, exist_ok=True)
         self.history.save(directory / HISTORY)
-        np.savez_compressed(directory / TRAINED, row_keys=np.sort(self.trained))
+        np.savez_compressed(directory / TRAINED, allow_pickle=False, row_keys=np.sort(self.trained))
         baselines.save_plain(directory / PLAIN, self.plain, rows, contract)
         first = self.markets[POLICIES[0]]
         arrays: dict[str, Any] = {policy: market.scores for policy, market in self.markets.items()}
         arrays |= {"prices": first.prices, "weights": first.weights, "clicks": first.clicks}
-        np.savez_compressed(directory / MARKETS, **arrays)
+        np.savez_compressed(directory / MARKETS, allow_pickle=False, **arrays)
 
 
 def load_judge(model: ServingModel, directory: Path) -> Judge:

@@ -1,6 +1,6 @@
 """A report of clicks and conversions, without any impression log, is enough for a CVR model."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,10 @@ from stores.settings import PROJECT_ROOT
 from stores.training_rows import reported_clicks
 from tests.ipinyou_log import write_log
 from training import jobs
+from training.history import history_of, load_history
 from training.registry import Registered
 from training.spec import load_spec
+from training.tables import read_tables
 
 HEADER = (
     "month,day,campaign_number,user_engagement,banner,placement,displays,cost,clicks,revenue,"
@@ -89,3 +91,21 @@ def test_clicks_of_a_log_that_tells_no_conversions_are_left_out(
     assert report.accepted == 500
     after = sum(table["times"].sum() for table in reported_clicks(empty_postgres_url))
     assert after == before > 0
+
+
+def test_what_is_learned_beside_a_log_without_conversions_can_be_read_again(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    write_report(tmp_path / "third.csv", rows=60)
+    imported(empty_postgres_url, tmp_path / "third.csv")
+    log = write_log(tmp_path / "log.csv.gz", 300, seed=5)
+    options = IpinyouOptions(1.0, date(2026, 11, 16), tmp_path / "rejects")
+    import_ipinyou(empty_postgres_url, log, options, lambda *_: None)
+
+    rows = read_tables(empty_postgres_url, load_spec().nightly, datetime.now(UTC)).cvr_rows(
+        load_contract()
+    )
+    history = history_of(rows, {})
+    history.save(tmp_path / "history.npz")
+    read = load_history(tmp_path / "history.npz")
+    assert np.array_equal(read.rates(rows).pair, history.rates(rows).pair)
