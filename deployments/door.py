@@ -26,8 +26,8 @@ _SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"
 # What browsers send with a page's request, and nobody else has to.
 _OF_BROWSERS = (b"origin", b"sec-fetch-site")
 BODY_TIMEOUT_S = 10.0
-# About 50 ms of one ingress at its peak: whoever came later could not be answered in time.
-MOST_UNDER_WAY = 64
+# About 100 ms of one ingress at its peak: whoever came later could not be answered in time.
+MOST_UNDER_WAY = 128
 log = structlog.get_logger(__name__)
 
 
