@@ -1,5 +1,6 @@
 """What is kept beside a model to judge it later: its history, its rows' keys, its rivals."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidding.contract import FeatureContract
+from bidding.errors import ModelRefused
 from bidding.pricing import Floats
 from stores import model_files
 from stores.model_files import ServingModel
@@ -64,19 +66,19 @@ class Judge:
 
 
 def load_judge(model: ServingModel, directory: Path) -> Judge:
-    """What `Judge.save` wrote, for its model."""
-    with np.load(directory / MARKETS, allow_pickle=False) as found:
-        prices, weights, clicks = found["prices"], found["weights"], found["clicks"]
-        markets = {p: Market(found[p], prices, weights, clicks) for p in POLICIES}
-    with np.load(directory / TRAINED, allow_pickle=False) as found:
-        trained = found["row_keys"]
-    return Judge(
-        model=model,
-        history=load_history(directory / HISTORY),
-        plain=model_files.load(directory / PLAIN, name="plain-xgboost", version="baseline"),
-        trained=trained,
-        markets=markets,
-    )
+    """What `Judge.save` wrote, for its model. Raises `ModelRefused` where it can't be read."""
+    plain = model_files.load(directory / PLAIN, name="plain-xgboost", version="baseline")
+    try:
+        with np.load(directory / MARKETS, allow_pickle=False) as found:
+            prices, weights, clicks = found["prices"], found["weights"], found["clicks"]
+            markets = {p: Market(found[p], prices, weights, clicks) for p in POLICIES}
+        with np.load(directory / TRAINED, allow_pickle=False) as found:
+            trained = found["row_keys"]
+        history = load_history(directory / HISTORY)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = f"what judges it can't be read: {type(error).__name__}: {error}"
+        raise ModelRefused(reason) from error
+    return Judge(model=model, history=history, plain=plain, trained=trained, markets=markets)
 
 
 def markets_of(rows: Dataset, posterior: Floats, predicted: Floats) -> dict[str, Market]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from bidding.errors import InvalidRequest
+from bidding.errors import InvalidRequest, ModelRefused
 from stores import model_files
 from stores.feature_contract import load_contract
 from stores.training_rows import file_rows
@@ -15,7 +15,7 @@ from tests.ipinyou_log import write_log
 from training.dataset import Dataset, dataset_of
 from training.evaluate import evaluate, unseen
 from training.importance import importance_of
-from training.judge import load_judge
+from training.judge import HISTORY, load_judge
 from training.metrics import Judged, reliability
 from training.pipeline import Trained, train
 from training.plots import plot_importance, plot_reliability
@@ -100,6 +100,9 @@ def test_a_saved_judge_judges_alike_and_leaves_training_rows_out(
     assert trained.held_out is not None
     assert found.model.auc.value == pytest.approx(trained.held_out.model.auc.value, abs=1e-6)
     assert set(found.plain()) == {"name", "version", "left_out", "model", "baselines", "groups"}
+    np.savez(tmp_path / "judge" / HISTORY, slot_keys=np.array([1, "of a release before"], object))
+    with pytest.raises(ModelRefused, match="what judges it can't be read"):
+        load_judge(model, tmp_path / "judge")
 
 
 def test_too_few_outcomes_are_refused_with_a_reason(rows: Dataset) -> None:
