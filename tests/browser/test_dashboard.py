@@ -32,7 +32,7 @@ BUNDLES = 200
 # Two days in four seconds: enough to fit a model on, too little for the gate.
 FIRST_DAYS = ("--rate", "300", "--duration", "48h", "--speed", "43200")
 REFUSED = 2  # the exit code of a run whose version the gate refused
-# A simulated week in 13 seconds: a value for most hours, and too few rows a day for the gate.
+# A simulated week in 13 seconds: a value for most hours.
 WEEK = ("--rate", "100", "--duration", "7d", "--speed", "46523")
 # What goes on while people look: a little, in real time, for longer than they do.
 TRICKLE = ("--rate", "6", "--duration", "15m")
