@@ -5,7 +5,6 @@ has no use for them. FastAPI still declares the route, so it is documented and r
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -13,9 +12,10 @@ from typing import Protocol
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidding.errors import AdBidError, InvalidRequest, Overloaded, TooLarge
+from bidding.errors import AdBidError, InvalidRequest, TooLarge
 from deployments import problems
 from deployments.access import Access
+from deployments.admission import Admission
 from deployments.score_request import MAX_BODY_BYTES
 from deployments.tracing import TRACE_HEADER, Tracing, follow
 
@@ -26,8 +26,6 @@ _SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"
 # What browsers send with a page's request, and nobody else has to.
 _OF_BROWSERS = (b"origin", b"sec-fetch-site")
 BODY_TIMEOUT_S = 10.0
-# About 100 ms of one ingress at its peak: whoever came later could not be answered in time.
-MOST_UNDER_WAY = 128
 log = structlog.get_logger(__name__)
 
 
@@ -35,7 +33,7 @@ class ScoreHandler(Protocol):
     """Answers one body; raises an `AdBidError` for what it refuses."""
 
     async def __call__(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
-        """`at` is the `time.monotonic()` of the request's arrival."""
+        """`at` is the `time.monotonic()` of the request's arrival at this host."""
 
 
 class Door:
@@ -51,13 +49,14 @@ class Door:
         access: Access,
         refused: Counter[int] | None = None,
         tracing: Tracing | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._app = app
         self._score = score
         self._access = access
         self._refused = Counter() if refused is None else refused
         self._tracing = tracing
-        self._under_way = 0
+        self._admission = admission or Admission()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == SCORE_PATH and scope["method"] == "POST":
@@ -69,14 +68,16 @@ class Door:
         self, headers: list[tuple[bytes, bytes]], receive: Receive, send: Send
     ) -> None:
         """Check the key, read the body, score it, send the answer or the problem."""
-        at = time.monotonic()
+        at = self._admission.arrival(headers)
         trace = None if self._tracing is None else self._tracing.open(headers)
         extra = {} if trace is not None else {TRACE_HEADER: follow(headers)}
         status, kind = 200, _JSON
         try:
             await self._access.admit(headers)
             check_content_type(headers)
-            body = await self._admitted(await read_body(receive, headers), headers, at)
+            body = await read_body(receive, headers)
+            with self._admission.place():
+                body = await self._score(body, headers, at)
         except Exception as caught:  # the boundary to the client: no traceback leaves
             error = expected(caught)
             status, kind = error.status_code, _PROBLEM
@@ -86,16 +87,6 @@ class Door:
         if self._tracing is not None and trace is not None:
             extra |= self._tracing.close(trace, status)
         await respond(send, status, body, kind, extra)
-
-    async def _admitted(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
-        """Score, unless so many bundles are under way that this one would come too late."""
-        if self._under_way >= MOST_UNDER_WAY:
-            raise Overloaded(f"{self._under_way} bundles are being scored; try again in a moment")
-        self._under_way += 1
-        try:
-            return await self._score(body, headers, at)
-        finally:
-            self._under_way -= 1
 
 
 def expected(error: Exception) -> AdBidError:

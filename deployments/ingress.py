@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
 from deployments import api, logs
+from deployments.admission import Admission
 from deployments.calls import Calls
 from deployments.door import Door
 from deployments.dry_run import DryRunner
@@ -78,6 +79,7 @@ class Ingress:
             self._calls.score, max_weight=LARGEST_CALL
         )
         self._estimator = Estimator.from_configs()
+        self._admission = Admission()
         self._learning = open_learning(settings, self._rules, self._slots)
         self._scorer = Scorer(
             self._rules,
@@ -86,6 +88,7 @@ class Ingress:
             self._calls.explain,
             self._estimator,
             away=self._reading.away,
+            admit=self._admission.admit,
             record=self._record,
         )
         self._model_calls = ModelCalls(scoring)
@@ -121,7 +124,7 @@ class Ingress:
             lifespan=self._lifespan,
             meter=self._http,
         )
-        return Door(app, self._scorer, access, self._meter.statuses, self._tracing)
+        return Door(app, self._scorer, access, self._meter.statuses, self._tracing, self._admission)
 
     def _record(self, scored: Scored) -> None:
         self._meter.record(scored)

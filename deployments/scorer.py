@@ -20,7 +20,7 @@ from bidding.bundle import Odds
 from bidding.decision_ids import decision_id
 from bidding.errors import StoreUnavailable
 from bidding.evaluate import Evaluation, evaluate_bids
-from deployments import score_answer
+from deployments import admission, score_answer
 from deployments.estimates import Estimator, Posteriors
 from deployments.rules_view import RulesFeed, RulesView
 from deployments.score_answer import Versions
@@ -28,8 +28,6 @@ from deployments.score_request import ScoreRequest, decode, to_bids
 from deployments.slot_source import SlotRead, SlotSource
 from stores.traced import SpanRecord
 
-# What is kept back of a deadline for ranking and writing the answer.
-ANSWER_S = 0.002
 # The most of what is left that a store may use, so that the models get their turn.
 STORE_SHARE = 0.5
 CHANCE_BYTES = 10
@@ -100,6 +98,7 @@ class Scorer:
         estimator: Estimator,
         *,
         away: Callable[[], tuple[str, ...]] = lambda: (),
+        admit: Callable[[float], float] = admission.whole,
         record: Callable[[Scored], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[int], bytes] = os.urandom,
@@ -110,6 +109,7 @@ class Scorer:
         self._explain = explain
         self._estimator = estimator
         self._away = away
+        self._admit = admit
         self._record = record
         self._clock = clock
         self._chance = chance
@@ -117,7 +117,7 @@ class Scorer:
     async def __call__(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
         """The answer to one body that came at `at` (monotonic seconds), within its `tmax_ms`."""
         request = decode(body)
-        until = at + request.tmax_ms / 1000.0 - ANSWER_S
+        until = self._admit(at + request.tmax_ms / 1000.0)
         view = self._rules.serving
         now = self._clock()
         read = await self._read_slot(request, until)

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from cli.embedded.home import Home
+from cli.embedded.second_door import SecondDoor, config_of, pid_file_of
 
 _SCRIPT = """#!/bin/sh
 # Written by `adbid up`. Mends the configuration that Ray Serve rendered, then runs HAProxy on it.
-previous=
+{functions}previous=
 for word in "$@"; do
   if [ "$previous" = -f ] && [ -w "$word" ]; then
     sed -e 's/^\\( *bind \\)[*]\\{{0,1\\}}:/\\1127.0.0.1:/' \\
@@ -31,12 +32,38 @@ for word in "$@"; do
         -e '/^ *log /d' -e '/^ *option httplog/d' -e '/^ *option log-health-checks/d' \\
         -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {head_s}s|' \\
         -e 's|^\\( *\\)bind {host}:{port}$|&{front}|' \\
+        -e 's|^backend http-.*|&{back}|' \\
         "$word" > "$word.mended" &&
       mv "$word.mended" "$word"
-  fi
+{second}  fi
   previous=$word
 done
-exec {binary} "$@"
+{arguments}exec {binary} "$@"
+"""
+
+# A configuration without replicas, as Ray has when it starts anew, is none for the second door,
+# and none to share its port with: until the next one, Ray's waits aside.
+_SECOND = r"""    if grep '^ *server ' "$word" | grep -qv ' backup$'; then
+      sed -e '/^ *stats socket /d' -e '/server-state/d' -e '/^listen stats/,$d' \
+          -e '/^frontend prometheus/,/^ *no log/d' "$word" > {config}.new
+      printf 'frontend alive\n  bind 127.0.0.1:%s\n  http-request return status 200\n' {port} \
+        >> {config}.new
+      mv {config}.new {config}
+      if second_lives; then kill -USR2 "$pid"; fi
+    elif second_lives; then
+      sed 's|^\( *bind \){host}:{http}$|\1{aside}|' "$word" > "$word.mended" &&
+        mv "$word.mended" "$word"
+    fi
+"""
+_SECOND_LIVES = r"""second_lives() {{
+  read -r pid 2>/dev/null < {pid_file} && grep -qsF {config} "/proc/$pid/cmdline"
+}}
+"""
+# Both have to be able to bind the port.
+_SHARE_PORT = """for word do
+  shift
+  [ "$word" = -dR ] || set -- "$@" "$word"
+done
 """
 
 # Seconds within which a request's head has to be there.
@@ -44,11 +71,26 @@ HEAD_S = 10
 # What the door adds to a request. Nobody has to watch whether a client that asked for a decision
 # hangs up, and only what may safely be done twice is sent to another replica when one dies.
 _FRONT = (
+    "stick-table type integer size 1k store conn_cur",
+    "http-request track-sc0 int(1) if { path /api/score }",
     "option forwardfor",
     "http-request del-header x-forwarded-for",
     "http-response del-header server",
     "http-request set-header x-request-disconnect-disabled ?1 if { path /api/score }",
+    "http-request del-header x-arrived-us",
     "http-request disable-l7-retry unless METH_GET or { path /api/score /api/events }",
+)
+# Only where the ingress reads the same clock: what it takes for waiting would be the clocks' lag.
+_ARRIVED = "http-request set-header x-arrived-us %[date(0,us)] if { path /api/score }"
+# Bundles under way through one door, for each ingress and in any case. More are refused here, where
+# that costs next to nothing: in an ingress it would take the time of those that are served. Two
+# doors and two ingresses hold 64, which is 50 ms of their peak.
+EACH_INGRESS, AT_LEAST = 16, 32
+_BACK = (
+    f"http-request set-var(txn.room) nbsrv,mul({EACH_INGRESS})",
+    "http-request return status 503 content-type application/problem+json hdr retry-after 1 "
+    "file {overloaded} if {{ path /api/score }} "
+    f"{{{{ sc0_conn_cur gt {AT_LEAST} }}}} {{{{ sc0_conn_cur,sub(txn.room) gt 0 }}}}",
 )
 
 
@@ -63,10 +105,25 @@ def haproxy_binary() -> Path | None:
         return Path(found) if found else None
 
 
-def write_wrapper(home: Home, binary: Path, host: str, port: int) -> Path:
-    """Write the script; `host` is where the HTTP port listens, everything else is loopback."""
+def write_wrapper(
+    home: Home,
+    binary: Path,
+    host: str,
+    port: int,
+    *,
+    one_host: bool = False,
+    second: SecondDoor | None = None,
+) -> Path:
+    """Write the script; `host` is where the HTTP port listens, everything else is loopback.
+
+    On `one_host` with the replicas, HAProxy tells them when a bundle came. `second` shares the
+    HTTP port and gets every configuration that has replicas.
+    """
+    front = (*_FRONT, _ARRIVED) if one_host else _FRONT
     answer = home.sockets / "503.http"  # a path without blanks, which HAProxy needs
     _put(answer, _unavailable(), 0o600)
+    overloaded = home.sockets / "overloaded.json"
+    _put(overloaded, _problem("more is asked than can be answered; try again in a moment"), 0o600)
     script = home.run / "haproxy"
     text = _SCRIPT.format(
         binary=shlex.quote(str(binary)),
@@ -74,10 +131,31 @@ def write_wrapper(home: Home, binary: Path, host: str, port: int) -> Path:
         port=port,
         answer=answer,
         head_s=HEAD_S,
-        front="".join(f"\\n    {line}" for line in _FRONT),
+        front="".join(f"\\n    {line}" for line in front),
+        back="".join(f"\\n    {line}" for line in _BACK).format(overloaded=overloaded),
+        **_handing_over(home, second, host, port),
     )
     _put(script, text, 0o700)
     return script
+
+
+def _handing_over(home: Home, second: SecondDoor | None, host: str, port: int) -> dict[str, str]:
+    """The parts of the script that are there for a second door."""
+    if second is None:
+        return {"functions": "", "second": "", "arguments": ""}
+    words = {
+        "config": shlex.quote(str(config_of(home))),
+        "pid_file": shlex.quote(str(pid_file_of(home))),
+        "aside": home.sockets / "aside.sock",  # a path without blanks
+        "port": second.port,
+        "host": host,
+        "http": port,
+    }
+    return {
+        "functions": _SECOND_LIVES.format(**words),
+        "second": _SECOND.format(**words),
+        "arguments": _SHARE_PORT,
+    }
 
 
 def become_haproxy(arguments: Sequence[str], environment: dict[str, str]) -> NoReturn:
@@ -102,14 +180,7 @@ def _put(path: Path, text: str, mode: int) -> None:
 
 def _unavailable() -> str:
     """The problem document (RFC 9457) a client gets while no replica is up."""
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": "Overloaded",
-            "status": 503,
-            "detail": "no replica is ready to answer; try again",
-        }
-    )
+    body = _problem("no replica is ready to answer; try again")
     head = (
         "HTTP/1.1 503 Service Unavailable",
         "Content-Type: application/problem+json",
@@ -119,6 +190,12 @@ def _unavailable() -> str:
         f"Content-Length: {len(body)}",
     )
     return "\r\n".join((*head, "", body))
+
+
+def _problem(detail: str) -> str:
+    return json.dumps(
+        {"type": "about:blank", "title": "Overloaded", "status": 503, "detail": detail}
+    )
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def _title(process: psutil.Process) -> str:
 
 def _is_serve(process: psutil.Process) -> bool:
     title = _title(process)
-    return title.startswith(_SERVE_TITLES) or "/haproxy " in title
+    return title.startswith(_SERVE_TITLES) or "/haproxy -db " in title
 
 
 def _is_ray(process: psutil.Process) -> bool:

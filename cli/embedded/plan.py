@@ -17,6 +17,7 @@ from cli.embedded.ray_cluster import RayCluster
 from cli.embedded.redis import Redis
 from cli.embedded.scheduler_part import Scheduler
 from cli.embedded.schema import Schema
+from cli.embedded.second_door import SecondDoor
 from cli.embedded.serve_app import ServeApp
 from stores.settings import PROJECT_ROOT, Settings
 
@@ -103,9 +104,13 @@ def plan(settings: Settings) -> Plan:
         "MLFLOW_TRACKING_URI": tracking_uri,
     }
     parts.append(Schema(home, database_url, after_database))
-    listens = settings.host if haproxy_binary() is None else _LOOPBACK
+    binary, second_door = haproxy_binary(), None
+    listens = settings.host if binary is None else _LOOPBACK
     if settings.ray_address is None:
-        ray = RayCluster(home, block, settings.host, stores | _for_replicas(settings))
+        if binary is not None and sys.platform == "linux":  # elsewhere SO_REUSEPORT spreads nothing
+            second_door = SecondDoor(home, binary, block.second_door)
+            wanted |= ports.second_door_ports(block)
+        ray = RayCluster(home, block, settings.host, stores | _for_replicas(settings), second_door)
         parts.append(ray)
         wanted |= ports.ray_ports(block)
         ray_address, dashboard_url = f"{_LOOPBACK}:{block.ray_gcs}", ray.dashboard_url
@@ -126,6 +131,8 @@ def plan(settings: Settings) -> Plan:
             env_vars,
         )
     )
+    if second_door is not None:
+        parts.append(second_door)
     told = stores | {"ADBID_RAY_DASHBOARD_URL": dashboard_url, "ADBID_ENV": settings.env}
     parts.append(Scheduler(home, told))
     return Plan(

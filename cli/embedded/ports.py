@@ -88,6 +88,11 @@ class PortBlock:
         return self.base + 27
 
     @property
+    def second_door(self) -> int:
+        """Tells that the second HAProxy lives; what it serves is on `http`."""
+        return self.base + 28
+
+    @property
     def replica_http(self) -> range:
         """Where HAProxy reaches ingress replicas."""
         return range(self.base + 30, self.base + 60)
@@ -126,6 +131,10 @@ def ray_ports(block: PortBlock) -> dict[int, str]:
         block.fallback_http: "Serve fallback proxy",
         block.dashboard_metrics: "Ray dashboard metrics",
     }
+
+
+def second_door_ports(block: PortBlock) -> dict[int, str]:
+    return {block.second_door: "second HAProxy"}
 
 
 def is_free(port: int, host: str = _LOOPBACK) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from cli.embedded import haproxy, ports, probe, processes
 from cli.embedded.home import Home
 from cli.embedded.ports import PortBlock
+from cli.embedded.second_door import SecondDoor
 from stores.settings import PROJECT_ROOT
 
 _OBJECT_STORE_BYTES = 256 * 2**20
@@ -59,6 +60,7 @@ class RayCluster:
     block: PortBlock
     host: str
     stores: dict[str, str]
+    second_door: SecondDoor | None = None
     name: str = "ray"
     needs: tuple[str, ...] = ()
     ready_within_s: float = 120.0
@@ -107,7 +109,14 @@ class RayCluster:
         flags = {**SERVE_FLAGS, "RAY_SERVE_ENABLE_HA_PROXY": "1" if binary else "0"}
         env = flags | processes.child_env(self.home) | _HOST_FLAGS | self._places()
         if binary:
-            wrapper = haproxy.write_wrapper(self.home, binary, self.host, self.block.http)
+            wrapper = haproxy.write_wrapper(
+                self.home,
+                binary,
+                self.host,
+                self.block.http,
+                one_host=True,
+                second=self.second_door,
+            )
             env["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(wrapper)
         path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
         own = {"PYTHONPATH": path, "ADBID_LOG_FILE": str(self.home.log("service"))}

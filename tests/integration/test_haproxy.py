@@ -1,12 +1,16 @@
-"""The real HAProxy behind our script: whose address counts, and who may be slow."""
+"""The real HAProxy behind our script: whose address counts, who may be slow, and the second door
+beside it."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +19,9 @@ import httpx
 import pytest
 
 from cli.embedded import haproxy
+from cli.embedded.errors import NotReady
 from cli.embedded.home import Home
+from cli.embedded.second_door import SecondDoor, config_of
 from stores.settings import PROJECT_ROOT
 from tests.servers import free_port
 from tests.slow_head import trickle_head
@@ -25,12 +31,22 @@ pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no HAProxy here
 
 
 class _Echo(BaseHTTPRequestHandler):
-    """Answers with the addresses that the request says it comes from."""
+    """Answers with the addresses that the request says it comes from, and, to a bundle, with when
+    it came."""
 
     protocol_version = "HTTP/1.1"
+    go = threading.Event()
 
     def do_GET(self) -> None:
-        body = ", ".join(self.headers.get_all("x-forwarded-for", [])).encode()
+        self._answer("x-forwarded-for")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.go.wait(10)
+        self._answer("x-arrived-us")
+
+    def _answer(self, header: str) -> None:
+        body = ", ".join(self.headers.get_all(header, [])).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -42,20 +58,29 @@ class _Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def echo() -> Iterator[int]:
+    _Echo.go.set()
     backend = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     yield backend.server_port
     backend.shutdown()
 
 
-def rendered(config: Path, echo: int) -> int:
-    """HAProxy in front of the echo, with the lines that Ray renders; the port it is to have."""
-    found = free_port()
+def rendered(config: Path, echo: int | None, port: int | None = None) -> int:
+    """HAProxy in front of the echo, with the lines that Ray renders; the port it is to have.
+
+    Without an echo, as Ray renders it while it knows no replica.
+    """
+    found = port or free_port()
+    server = "" if echo is None else f"    server one 127.0.0.1:{echo}\n"
     config.write_text(
+        f"global\n    stats socket {config.parent}/admin.sock mode 666 level admin\n"
+        f"    server-state-file {config.parent}/state\n"
         "defaults\n    mode http\n    timeout connect 5s\n    timeout client 3600s\n"
         "    timeout server 60s\n    timeout http-keep-alive 75s\n"
-        f"frontend http_frontend\n    bind *:{found}\n    default_backend echo\n"
-        f"backend echo\n    server one 127.0.0.1:{echo}\n"
+        f"frontend prometheus\n    bind :{free_port()}\n    mode http\n    no log\n"
+        f"frontend http_frontend\n    bind *:{found}\n    default_backend http-echo\n"
+        f"backend http-echo\n{server}"
+        f"listen stats\n  bind *:{free_port()}\n  stats enable\n"
     )
     return found
 
@@ -86,12 +111,19 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, echo: int) -> Iterator
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(100):
+    def listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    _until(listens)
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if happened():
+            return
         time.sleep(0.05)
-    raise AssertionError("HAProxy did not start")
+    raise AssertionError("it did not come to that")
 
 
 SPOOFED = [("X-Forwarded-For", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8")]
@@ -136,3 +168,133 @@ def test_a_connection_that_rests_between_requests_is_kept(port: int) -> None:
         time.sleep(2)
         assert client.get("/x").status_code == 200
         assert pool.connections == [kept]
+
+
+class Doors:
+    """A home whose script serves `config` and tells the second door."""
+
+    def __init__(self, folder: Path, echo: int) -> None:
+        assert BINARY is not None
+        self.home = Home(folder / "home")
+        self.home.create()
+        self.second = SecondDoor(self.home, BINARY, free_port())
+        self.config = folder / "haproxy.cfg"
+        self.echo = echo
+        self.port = rendered(self.config, echo)
+        script = haproxy.write_wrapper(
+            self.home, BINARY, "127.0.0.1", self.port, one_host=True, second=self.second
+        )
+        self.command = [str(script), "-db", "-f", str(self.config), "-dR"]
+
+    def ask(self) -> str:
+        return httpx.get(f"http://127.0.0.1:{self.port}/x", headers=SPOOFED).text
+
+
+@pytest.fixture
+def doors(tmp_path: Path, echo: int) -> Iterator[Doors]:
+    found = Doors(tmp_path, echo)
+    yield found
+    # its socket's folder is no pytest's
+    shutil.rmtree(found.home.sockets, ignore_errors=True)
+
+
+@contextmanager
+def both(doors: Doors) -> Iterator["subprocess.Popen[bytes]"]:
+    """Ray's and the second; yields Ray's."""
+    first = subprocess.Popen(doors.command)
+    process = None
+    try:
+        _wait_for(doors.port)
+        process = doors.second.start()
+        _wait_for(doors.second.port)
+        doors.second.check(process)
+        yield first
+    finally:
+        first.kill()
+        first.wait()
+        doors.second.stop(process)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SO_REUSEPORT spreads on Linux alone")
+def test_while_one_door_is_dead_the_other_answers(doors: Doors) -> None:
+    with both(doors) as first:
+        first.kill()
+        first.wait()
+        assert [doors.ask() for _ in range(20)] == ["127.0.0.1"] * 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SO_REUSEPORT spreads on Linux alone")
+def test_the_second_door_follows_a_new_configuration(doors: Doors) -> None:
+    """A replica's new address reaches it; it answers alone, as nothing else is up any more."""
+    alive, doors.echo = doors.echo, free_port()
+    rendered(doors.config, doors.echo, doors.port)
+    with both(doors) as first:
+        assert doors.ask() != "127.0.0.1"
+        first.kill()
+        first.wait()
+        rendered(doors.config, alive, doors.port)
+        newcomer = subprocess.Popen(doors.command)
+        try:
+            _until(lambda: f":{alive}" in config_of(doors.home).read_text())
+        finally:
+            newcomer.kill()
+            newcomer.wait()
+        _until(lambda: doors.ask() == "127.0.0.1")
+        assert [doors.ask() for _ in range(20)] == ["127.0.0.1"] * 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SO_REUSEPORT spreads on Linux alone")
+def test_a_door_that_knows_no_replica_yet_answers_nobody(doors: Doors) -> None:
+    """Ray starts HAProxy anew without replicas at first: the second keeps those it knows."""
+    with both(doors) as first:
+        first.kill()
+        first.wait()
+        rendered(doors.config, None, doors.port)
+        newcomer = subprocess.Popen(doors.command)
+        try:
+            time.sleep(1)
+            assert newcomer.poll() is None
+            assert [doors.ask() for _ in range(20)] == ["127.0.0.1"] * 20
+        finally:
+            newcomer.kill()
+            newcomer.wait()
+    assert "server one" in config_of(doors.home).read_text()
+
+
+def test_the_second_door_waits_for_the_first_configuration(doors: Doors) -> None:
+    with pytest.raises(NotReady):
+        doors.second.start()
+
+
+CLAIMED = {"x-arrived-us": "1"}
+
+
+def test_an_ingress_learns_when_a_bundle_came(doors: Doors) -> None:
+    with running(doors.command, doors.port):
+        url = f"http://127.0.0.1:{doors.port}/api/score"
+        before = time.time()
+        (came,) = httpx.post(url, content=b"{}", headers=CLAIMED).text.split(", ")
+    assert before - 0.01 <= int(came) / 1e6 <= time.time()
+
+
+def test_on_another_machine_no_clock_is_believed(port: int) -> None:
+    url = f"http://127.0.0.1:{port}/api/score"
+    assert httpx.post(url, content=b"{}", headers=CLAIMED).text == ""
+
+
+def test_more_bundles_than_can_be_answered_are_refused_at_the_door(doors: Doors) -> None:
+    """Nothing else is: whoever looks at the dashboard meanwhile is served."""
+    _Echo.go.clear()
+    more = haproxy.AT_LEAST + 3
+    with running(doors.command, doors.port), ThreadPoolExecutor(more) as clients:
+        url = f"http://127.0.0.1:{doors.port}/api/score"
+        asked = [clients.submit(httpx.post, url, content=b"{}", timeout=20) for _ in range(more)]
+        refused = next(as_completed(asked)).result()
+        assert doors.ask() == "127.0.0.1"
+        _until(lambda: sum(each.done() for each in asked) == 3)
+        _Echo.go.set()
+        statuses = Counter(each.result().status_code for each in asked)
+    assert statuses == {200: haproxy.AT_LEAST, 503: 3}
+    assert refused.headers["retry-after"] == "1"
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["title"] == "Overloaded"

@@ -12,7 +12,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from deployments.access import VERIFIED, Access
-from deployments.door import MOST_UNDER_WAY, Door
+from deployments.admission import MOST_UNDER_WAY
+from deployments.door import Door
 from deployments.metrics import key
 from deployments.routes.prometheus import read_token
 from deployments.security import Guard, HttpMeter, RateLimit
