@@ -18,6 +18,9 @@ from stores.settings import PROJECT_ROOT
 
 WORKERS = 2
 START_S = 240.0
+DEGRADED = "adbid_degraded_bundles_total"
+# Until what a replica counted is in `/metrics`.
+REPORTED_S = 6.0
 
 
 BENTOML = PROJECT_ROOT / ".tools" / "peers" / "bin" / "bentoml"
@@ -82,6 +85,17 @@ def memory_mib(service: Service) -> float:
         check=True,
     )
     return float(json.loads(done.stdout)["memory_bytes"]) / 2**20
+
+
+def degraded(service: Service) -> float:
+    """How many of our answers so far went without a store or the models."""
+    assert service.home is not None
+    time.sleep(REPORTED_S)
+    key = (service.home / "secrets/admin-key").read_text().strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    lines = httpx.get(f"{service.url}/metrics", headers=headers, timeout=30).text.splitlines()
+    (count,) = (line.split()[1] for line in lines if line.startswith(DEGRADED + " "))
+    return float(count)
 
 
 def peer(name: str, target: str, port: int, environment: dict[str, str], *options: str) -> Service:
