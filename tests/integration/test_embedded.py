@@ -230,7 +230,8 @@ def test_a_given_address_replaces_the_part(
     monkeypatch.setenv(variable, GIVEN[variable])
     system = plan(load_settings(running_system=False))
     started = {each.name for each in everything.parts}
-    assert started - {each.name for each in system.parts} == {part}
+    with_it = {"second-door"} if part == "ray" and sys.platform == "linux" else set()
+    assert started - {each.name for each in system.parts} == {part} | with_it
     assert system.external == {part: variable}
     assert system.env[variable] == GIVEN[variable]
     assert len(system.ports) < len(everything.ports), "nobody needs its ports"
