@@ -13,7 +13,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,6 +30,7 @@ for word in "$@"; do
         -e 's|^\\( *errorfile 50[234] \\).*|\\1{answer}|' \\
         -e 's|^\\( *http-request\\) return status 404 .*|\\1 deny deny_status 503|' \\
         -e '/^ *log /d' -e '/^ *option httplog/d' -e '/^ *option log-health-checks/d' \\
+        -e 's|^\\( *timeout connect\\) .*|\\1 {connect_ms}ms|' \\
         -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {head_s}s|' \\
         -e 's|^\\( *\\)bind {host}:{port}$|&{front}|' \\
         -e 's|^backend http-.*|&{back}|' \\
@@ -68,6 +69,9 @@ done
 
 # Seconds within which a request's head has to be there.
 HEAD_S = 10
+# A replica's kernel takes a connection at once, however busy it is. HAProxy waits as long before it
+# tries a replica that just died again, which has the least connections of all.
+CONNECT_MS = 100
 # What the door adds to a request. Nobody has to watch whether a client that asked for a decision
 # hangs up, and only what may safely be done twice is sent to another replica when one dies.
 _FRONT = (
@@ -105,6 +109,11 @@ def haproxy_binary() -> Path | None:
         return Path(found) if found else None
 
 
+def is_wanted(environment: Mapping[str, str]) -> bool:
+    """Whether Ray is to serve through HAProxy: as `SERVE_FLAGS` say, unless told otherwise."""
+    return environment.get("RAY_SERVE_ENABLE_HA_PROXY", "1") != "0"
+
+
 def write_wrapper(
     home: Home,
     binary: Path,
@@ -131,6 +140,7 @@ def write_wrapper(
         port=port,
         answer=answer,
         head_s=HEAD_S,
+        connect_ms=CONNECT_MS,
         front="".join(f"\\n    {line}" for line in front),
         back="".join(f"\\n    {line}" for line in _BACK).format(overloaded=overloaded),
         **_handing_over(home, second, host, port),

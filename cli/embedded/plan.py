@@ -1,5 +1,6 @@
 """From settings to the parts of one system: which to start, which others run already."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from cli.embedded import ports
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.haproxy import haproxy_binary
+from cli.embedded.haproxy import haproxy_binary, is_wanted
 from cli.embedded.home import Home
 from cli.embedded.mlflow_server import MlflowServer
 from cli.embedded.part import Part
@@ -107,7 +108,8 @@ def plan(settings: Settings) -> Plan:
     binary, second_door = haproxy_binary(), None
     listens = settings.host if binary is None else _LOOPBACK
     if settings.ray_address is None:
-        if binary is not None and sys.platform == "linux":  # elsewhere SO_REUSEPORT spreads nothing
+        # SO_REUSEPORT spreads connections on Linux alone
+        if binary is not None and is_wanted(os.environ) and sys.platform == "linux":
             second_door = SecondDoor(home, binary, block.second_door)
             wanted |= ports.second_door_ports(block)
         ray = RayCluster(home, block, settings.host, stores | _for_replicas(settings), second_door)

@@ -26,6 +26,7 @@ _TUNING = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
+    "max_files_per_process": "64",  # a connection keeps the files of every partition it met
     "shared_buffers": "128MB",
     "max_wal_size": "512MB",
     "jit": "off",

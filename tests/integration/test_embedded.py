@@ -235,3 +235,11 @@ def test_a_given_address_replaces_the_part(
     assert system.external == {part: variable}
     assert system.env[variable] == GIVEN[variable]
     assert len(system.ports) < len(everything.ports), "nobody needs its ports"
+
+
+def test_without_haproxy_there_is_no_second_one(
+    tmp_path: Path, without_stores: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADBID_HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "0")
+    assert "second-door" not in {each.name for each in plan(load_settings()).parts}
