@@ -5,7 +5,8 @@ interface, turns HAProxy's own 503 ("no replica is up right now") into a 500, an
 the application is not deployed yet, believes a client's `x-forwarded-for`, waits an hour for a
 request's head, and sends a log line of each request where nobody listens. Ray accepts another
 binary, though: this one is a script that mends those lines and becomes HAProxy. `adbid up` writes
-it; in a pod `cli/haproxy`, which runs this module, does.
+it; in a pod `cli/haproxy`, which runs this module, does. Where a second door shares the port
+(`second_door.py`), the script hands it the configuration too.
 """
 
 import json
@@ -31,6 +32,7 @@ for word in "$@"; do
         -e 's|^\\( *http-request\\) return status 404 .*|\\1 deny deny_status 503|' \\
         -e '/^ *log /d' -e '/^ *option httplog/d' -e '/^ *option log-health-checks/d' \\
         -e 's|^\\( *timeout connect\\) .*|\\1 {connect_ms}ms|' \\
+        -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout check {check_s}s|' \\
         -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {head_s}s|' \\
         -e 's|^\\( *\\)bind {host}:{port}$|&{front}|' \\
         -e 's|^backend http-.*|&{back}|' \\
@@ -72,6 +74,8 @@ HEAD_S = 10
 # A replica's kernel takes a connection at once, however busy it is. HAProxy waits as long before it
 # tries a replica that just died again, which has the least connections of all.
 CONNECT_MS = 100
+# A replica that is busy is not down: without this, its health check would have as long.
+CHECK_S = 5
 # What the door adds to a request. Nobody has to watch whether a client that asked for a decision
 # hangs up, and only what may safely be done twice is sent to another replica when one dies.
 _FRONT = (
@@ -141,6 +145,7 @@ def write_wrapper(
         answer=answer,
         head_s=HEAD_S,
         connect_ms=CONNECT_MS,
+        check_s=CHECK_S,
         front="".join(f"\\n    {line}" for line in front),
         back="".join(f"\\n    {line}" for line in _BACK).format(overloaded=overloaded),
         **_handing_over(home, second, host, port),

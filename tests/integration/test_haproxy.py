@@ -153,6 +153,7 @@ def test_in_a_pod_ray_starts_the_same_haproxy(tmp_path: Path, echo: int) -> None
     assert f"timeout http-request {haproxy.HEAD_S}s" in config.read_text()
     assert config.read_text().count("timeout connect") == 1
     assert f"timeout connect {haproxy.CONNECT_MS}ms" in config.read_text()
+    assert f"timeout check {haproxy.CHECK_S}s" in config.read_text()
     assert f"bind 127.0.0.1:{found}" in config.read_text()
 
 
