@@ -255,9 +255,7 @@ def table(found: dict[str, Any]) -> str:
         f"| ours at half of the peak ({half['per_s']:,.0f}/s) | | | {half['p99_ms']:.1f} ms | | "
         f"{half['bad']:.0f} |"
     )
-    lines.append(
-        f"\nOf our answers at {MANY} clients {found['degraded']:,.0f} went without something."
-    )
+    lines.append(f"\nOf our answers at {MANY} clients {found['degraded']:,.0f} were degraded.")
     lines.append(f"\nOur whole system under this load: {found['memory_mib']:,.0f} MiB (PSS).")
     return "\n".join(lines)
 
