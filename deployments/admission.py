@@ -1,4 +1,4 @@
-"""Which bundles are taken, when more come than can be answered in time.
+"""How many bundles an ingress takes, and how long each may take.
 
 What counts is the time since the request reached the host, which HAProxy writes into a header: when
 more is asked than can be served, most of a request's time passes before an ingress sees it.
@@ -17,17 +17,12 @@ MOST_UNDER_WAY = 128
 # What ranking and writing one answer takes on a busy machine, and what each other one adds.
 ANSWER_S = 0.002
 EACH_OTHER_S = 0.0003
-# So many in a row that waited so long are a queue, and no pause of the machine. From then on a
-# bundle whose deadline can't be met is refused; before, it gets what can be said without models.
-CROWD = 32
-LONG_WAIT_S = 0.025
 # Longer waits than any deadline are clocks that were set, not queues.
 _LONGEST_WAIT_S = 10.0
-_SMOOTHING = 0.05
 
 
 class Admission:
-    """Counts the bundles under way in this ingress, and knows how long one takes."""
+    """Counts the bundles under way in this ingress."""
 
     def __init__(
         self,
@@ -37,8 +32,6 @@ class Admission:
         self._clock = clock
         self._wall_clock = wall_clock
         self._under_way = 0
-        self._typical_s = 0.0
-        self._waited = 0
 
     def arrival(self, headers: list[tuple[bytes, bytes]]) -> float:
         """When the request came to this host, on the monotonic clock; now where nothing tells."""
@@ -46,7 +39,6 @@ class Admission:
         for name, value in headers:
             if name == ARRIVED and value.isdigit():
                 waited_s = self._wall_clock() - int(value[:20]) / 1e6
-                self._waited = self._waited + 1 if waited_s > LONG_WAIT_S else 0
                 return now - waited_s if 0.0 < waited_s < _LONGEST_WAIT_S else now
         return now
 
@@ -56,26 +48,18 @@ class Admission:
         if self._under_way >= MOST_UNDER_WAY:
             raise Overloaded(f"{self._under_way} bundles are being scored; try again in a moment")
         self._under_way += 1
-        since = self._clock()
         try:
             yield
         finally:
             self._under_way -= 1
-            self._typical_s += _SMOOTHING * (self._clock() - since - self._typical_s)
 
-    def admit(self, deadline: float) -> float:
+    def until(self, deadline: float) -> float:
         """Until when stores and models may take, of a bundle to be answered by `deadline`.
 
         The rest is for ranking and writing, also of those under way, as one late call of a model
-        makes them run out of time together. Raises `Overloaded` for a bundle of a crowd that could
-        not be answered in time.
+        makes them run out of time together.
         """
-        until = deadline - ANSWER_S - EACH_OTHER_S * (self._under_way - 1)
-        if self._waited >= CROWD and self._clock() + self._typical_s > until:
-            raise Overloaded(
-                "more is asked than can be answered before its deadline; try again in a moment"
-            )
-        return until
+        return deadline - ANSWER_S - EACH_OTHER_S * (self._under_way - 1)
 
 
 def whole(deadline: float) -> float:

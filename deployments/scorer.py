@@ -98,7 +98,7 @@ class Scorer:
         estimator: Estimator,
         *,
         away: Callable[[], tuple[str, ...]] = lambda: (),
-        admit: Callable[[float], float] = admission.whole,
+        until: Callable[[float], float] = admission.whole,
         record: Callable[[Scored], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[int], bytes] = os.urandom,
@@ -109,7 +109,7 @@ class Scorer:
         self._explain = explain
         self._estimator = estimator
         self._away = away
-        self._admit = admit
+        self._until = until
         self._record = record
         self._clock = clock
         self._chance = chance
@@ -117,7 +117,7 @@ class Scorer:
     async def __call__(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
         """The answer to one body that came at `at` (monotonic seconds), within its `tmax_ms`."""
         request = decode(body)
-        until = self._admit(at + request.tmax_ms / 1000.0)
+        until = self._until(at + request.tmax_ms / 1000.0)
         view = self._rules.serving
         now = self._clock()
         read = await self._read_slot(request, until)

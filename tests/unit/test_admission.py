@@ -1,16 +1,13 @@
-"""Which bundles an ingress takes when more come than it can answer in time."""
+"""When a bundle came, and how long its models may take."""
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
-from bidding.errors import Overloaded
-from deployments.admission import (
-    ANSWER_S,
-    CROWD,
-    EACH_OTHER_S,
-    LONG_WAIT_S,
-    MOST_UNDER_WAY,
-    Admission,
-)
+from deployments.access import Access
+from deployments.admission import ANSWER_S, EACH_OTHER_S, MOST_UNDER_WAY, Admission
+from deployments.door import Door
+from stores.memory_keys import MemoryKeys
 
 WALL_S = 1_800_000_000.0
 
@@ -60,10 +57,10 @@ def test_what_is_no_time_is_passed_over(admission: Admission, clock: Clock, valu
 
 def test_each_bundle_under_way_keeps_back_time_for_its_answer(admission: Admission) -> None:
     with admission.place():
-        assert admission.admit(60.0) == pytest.approx(60.0 - ANSWER_S)
+        assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S)
         with admission.place(), admission.place():
-            assert admission.admit(60.0) == pytest.approx(60.0 - ANSWER_S - 2 * EACH_OTHER_S)
-        assert admission.admit(60.0) == pytest.approx(60.0 - ANSWER_S)
+            assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S - 2 * EACH_OTHER_S)
+        assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S)
 
 
 def test_a_place_is_free_again_after_a_failure(admission: Admission) -> None:
@@ -72,28 +69,20 @@ def test_a_place_is_free_again_after_a_failure(admission: Admission) -> None:
             raise ZeroDivisionError
 
 
-def test_a_late_bundle_is_answered_after_a_pause_and_refused_in_a_queue(
+async def test_the_score_handler_is_told_when_its_bundle_came(
     admission: Admission, clock: Clock
 ) -> None:
-    for _ in range(CROWD - 1):
-        admission.arrival(came(clock, 2 * LONG_WAIT_S))
-    assert admission.admit(clock.now) < clock.now  # a pause: answered with what there is
-    admission.arrival(came(clock, 2 * LONG_WAIT_S))
-    with pytest.raises(Overloaded):
-        admission.admit(clock.now)
-    assert admission.admit(clock.now + 1.0) > clock.now  # who has time is served
-    admission.arrival(came(clock, 0.001))
-    assert admission.admit(clock.now) < clock.now  # the queue is gone
+    told: list[float] = []
 
+    async def score(body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
+        told.append(at)
+        return b"{}"
 
-def test_in_a_queue_a_bundle_needs_the_time_that_one_takes(
-    admission: Admission, clock: Clock
-) -> None:
-    for _ in range(200):
-        with admission.place():
-            clock.now += 0.05
-    for _ in range(CROWD):
-        admission.arrival(came(clock, 2 * LONG_WAIT_S))
-    with pytest.raises(Overloaded):
-        admission.admit(clock.now + 0.04)
-    assert admission.admit(clock.now + 0.06) > clock.now
+    access = Access(MemoryKeys(), scoring_open=True)
+    door = Door(Starlette(), score, access, admission=admission)
+    transport = httpx.ASGITransport(door)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        headers = {name.decode(): value.decode() for name, value in came(clock, 0.02)}
+        answer = await client.post("/api/score", json={}, headers=headers)
+    assert answer.status_code == 200
+    assert told == [pytest.approx(clock.now - 0.02, abs=1e-4)]
