@@ -205,6 +205,8 @@ def test_less_than_the_second_price_would_have_lost(case: Case) -> None:
     assert isinstance(winner, Winner)
     reserve = max(evaluation.floor_vpi, evaluation.min_vpi[winner.index])
     assume(len(evaluation.order) > 1 or reserve > 0.0)
+    # below it a float has too few digits to be a billionth less
+    assume(winner.clearing_vpi >= np.finfo(np.float64).tiny)
     less = rerun(case, winner, winner.clearing_amount * (1.0 - 1e-9))
     assert winner_of(less) != case.bids.bid_ids[winner.index]
 
