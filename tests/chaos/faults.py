@@ -46,8 +46,7 @@ class NotSeen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """At most `failures` requests may fail; None where nobody could answer them: the only door
-    of a host is dead, or more was asked than can be served."""
+    """At most `failures` requests may fail; None where more is asked than can be served."""
 
     name: str
     act: Callable[[System], str]
