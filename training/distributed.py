@@ -17,7 +17,7 @@ import numpy as np
 import ray
 import xgboost as xgb
 from ray.train import Checkpoint, RunConfig, ScalingConfig
-from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
+from ray.train.xgboost import XGBoostTrainer
 
 from bidding.batch import Float32s
 from bidding.errors import StoreUnavailable
@@ -29,6 +29,7 @@ from training.spec import BoosterSpec, ClusterSpec
 
 _TOLD = 3  # outcome, weight, margin
 _BATCH_ROWS = 65_536
+MODEL_FILE = "model.ubj"
 
 
 def cluster_fitter(cluster: ClusterSpec, *, niceness: int = 0) -> Fitter:
@@ -110,12 +111,16 @@ def _work(config: dict[str, Any]) -> None:
         base_margin=whole[:, -1],
         nthread=config["parameters"]["nthread"],
     )
-    xgb.train(
-        config["parameters"],
-        data,
-        config["trees"],
-        callbacks=[RayTrainReportCallback(frequency=0, checkpoint_at_end=True)],
-    )
+    _report(xgb.train(config["parameters"], data, config["trees"]))
+
+
+def _report(booster: xgb.Booster) -> None:
+    """Once: a report waits until Ray Train's controller has looked, which it does every two seconds.
+    Its own callback for XGBoost reports after each tree."""
+    with tempfile.TemporaryDirectory() as folder:
+        booster.save_model(Path(folder) / MODEL_FILE)
+        first = ray.train.get_context().get_world_rank() == 0
+        ray.train.report({}, checkpoint=Checkpoint.from_directory(folder) if first else None)
 
 
 def _shares(rows: Dataset, matrix: Float32s, margins: Floats, workers: int) -> ray.data.Dataset:
@@ -129,7 +134,6 @@ def _booster(checkpoint: Checkpoint | None) -> xgb.Booster:
     if checkpoint is None:
         raise RuntimeError("the workers reported no model")
     with checkpoint.as_directory() as directory:
-        path = Path(directory) / RayTrainReportCallback.CHECKPOINT_NAME
         booster = xgb.Booster()
-        booster.load_model(path)
+        booster.load_model(Path(directory) / MODEL_FILE)
     return booster

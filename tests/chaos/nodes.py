@@ -1,6 +1,6 @@
 """Machines of one cluster on one host: a network namespace each, with an address of its own.
 
-Needs root and `ip` (iproute2). A node has its own ports, raylet, HAProxy and home; what its
+Needs root, `ip` (iproute2) and `unshare` (util-linux). A node has its own ports, raylet, HAProxy and home; what its
 processes share with the other nodes is the network and the project's folder, as on Kubernetes.
 """
 
@@ -99,8 +99,11 @@ class Node:
         own = home.root / "ray"
         for folder in (own, SESSIONS):
             folder.mkdir(exist_ok=True)
-        # `ip netns exec` gives the process its own mounts as well as its own network.
-        command = ["ip", "netns", "exec", self.name, "sh", "-ec", _OWN_SESSIONS, "sh"]
+        # `ip netns exec` gives the process its own mounts as well as its own network. A driver takes
+        # the raylets of all processes that it sees for its machine's, so a node sees only its own.
+        command = ["ip", "netns", "exec", self.name]
+        command += ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        command += ["sh", "-ec", _OWN_SESSIONS, "sh"]
         command += [str(own), str(SESSIONS), sys.executable, "-m", "ray.scripts.scripts"]
         command += ["start", "--block", f"--node-ip-address={self.address}"]
         command += [f"--num-cpus={self.cpus}", f"--object-store-memory={256 * 2**20}"]
