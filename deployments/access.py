@@ -18,6 +18,7 @@ from starlette.requests import cookie_parser
 from bidding.errors import Forbidden
 from stores.audit import Author
 from stores.key_types import KeyRecord, Keys, Scope, refused
+from stores.sign_ins import MemorySignIns, SignIns
 
 COOKIE = "adbid_session"
 SESSION_S = 12 * 3600
@@ -46,13 +47,19 @@ class Credentials:
 
 
 class Access:
-    """Checks keys. `scoring_open` lets scoring pass without one."""
+    """Checks keys. `scoring_open` lets scoring pass without one; `sign_ins` counts wrong keys."""
 
     def __init__(
-        self, keys: Keys, *, scoring_open: bool, clock: Callable[[], float] = time.time
+        self,
+        keys: Keys,
+        *,
+        scoring_open: bool,
+        sign_ins: SignIns | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.keys = keys
         self.scoring_open = scoring_open
+        self.sign_ins = sign_ins or MemorySignIns()
         self._clock = clock
 
     async def check(self, raw: RawHeaders, method: str, scope: Scope | None) -> KeyRecord:
@@ -172,26 +179,3 @@ def author_of(key: KeyRecord, reason: str | None) -> Author:
 def reason_of(header: str | None) -> str | None:
     """`X-Reason`, percent-decoded, since headers hold no other than Latin letters."""
     return None if header is None else unquote(header).replace("\x00", "")
-
-
-class AttemptLimit:
-    """Failed sign-ins of one address: `burst` at once, then one a second."""
-
-    def __init__(self, burst: int = 10, clock: Callable[[], float] = time.monotonic) -> None:
-        self._burst = burst
-        self._clock = clock
-        self._failed: dict[str, tuple[float, float]] = {}
-
-    def blocked(self, address: str) -> bool:
-        return self._level(address) > self._burst - 1
-
-    def failed(self, address: str) -> None:
-        level = self._level(address) + 1
-        now = self._clock()
-        if len(self._failed) > 10_000:
-            self._failed = {a: (n, at) for a, (n, at) in self._failed.items() if n > now - at}
-        self._failed[address] = (level, now)
-
-    def _level(self, address: str) -> float:
-        level, at = self._failed.get(address, (0.0, 0.0))
-        return max(0.0, level - (self._clock() - at))

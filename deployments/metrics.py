@@ -47,6 +47,9 @@ METRICS: tuple[Metric, ...] = (
     _counter("bid_requests_total", "Bids evaluated, by pricing model", "model"),
     Metric(LATENCY, "histogram", "Arrival of a bundle to its answer, answered bundles only"),
     _counter("adbid_score_requests_total", "Bundles by the HTTP status of their answer", "status"),
+    _counter(
+        "adbid_door_refusals_total", "Bundles answered 503 by HAProxy, as too many were under way"
+    ),
     _counter("adbid_wins_total", "Bundles with a winner"),
     _counter("adbid_win_vpi_total", "Sum of the winners' value per impression"),
     _counter("adbid_bid_outcomes_total", "Bids by reason: WON, OUTBID, or why no bid", "reason"),

@@ -23,6 +23,7 @@ from stores.postgres import Postgres
 from stores.publishing import Publisher
 from stores.redis_cache import RedisCache
 from stores.settings import Settings
+from stores.sign_ins import RedisSignIns
 
 # People wait longer than ad servers do.
 TIMEOUT_S = 3.0
@@ -38,6 +39,7 @@ class Ops:
     features: FeatureStore
     publisher: Publisher
     what_if: WhatIf
+    sign_ins: RedisSignIns
 
     def routers(self) -> list[APIRouter]:
         """The routes that ops and the dashboard use."""
@@ -58,6 +60,7 @@ class Ops:
         await self.keys.aclose()
         await self.publisher.aclose()
         await self.features.aclose()
+        await self.sign_ins.aclose()
 
 
 def open_ops(settings: Settings) -> Ops:
@@ -73,11 +76,13 @@ def open_ops(settings: Settings) -> Ops:
     async def rules() -> RuleBook:
         return (await features.fetch_rules(TIMEOUT_S)).snapshot.rules
 
+    sign_ins = RedisSignIns(settings.redis_url)
     return Ops(
-        Access(keys, scoring_open=scoring_is_open(settings.host)),
+        Access(keys, scoring_open=scoring_is_open(settings.host), sign_ins=sign_ins),
         keys,
         postgres,
         features,
         publisher,
         WhatIf(settings.database_url, postgres, rules),
+        sign_ins,
     )

@@ -13,6 +13,7 @@ import structlog
 
 from bidding.errors import StoreUnavailable
 from deployments import logs
+from deployments.door_refusals import DoorRefusals
 from deployments.metrics import Key, key
 from deployments.telemetry_collect import Collector
 from deployments.telemetry_models import look_at_models, look_at_outcomes
@@ -26,6 +27,7 @@ from stores.settings import load_settings
 
 LOOK_EVERY_S = 15.0
 LOOK_AT_OUTCOMES_EVERY_S = 120.0
+ASK_DOORS_EVERY_S = 2.0
 OUTCOMES_TIMEOUT_S = 10.0
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,8 @@ class Telemetry:
         self._outcomes: dict[Key, float] = {}
         self._outcomes_at = -LOOK_AT_OUTCOMES_EVERY_S
         self._looking = asyncio.create_task(self._look())
+        self._doors = DoorRefusals(settings.doors.split())
+        self._watching = asyncio.create_task(self._watch_doors())
 
     async def take(self, report: Report) -> None:
         """Add what a replica counted."""
@@ -79,6 +83,12 @@ class Telemetry:
             except Exception:  # the boundary of a task that must outlive its bugs
                 log.exception("registry_look_failed")
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _watch_doors(self) -> None:
+        refusals = key("adbid_door_refusals_total")
+        while self._doors.urls:
+            self._collector.count(refusals, await self._doors.gained())
+            await asyncio.sleep(ASK_DOORS_EVERY_S)
 
     async def _look_at_outcomes(self, registry: MlflowRegistry) -> None:
         """More seldom: it reads many outcomes."""

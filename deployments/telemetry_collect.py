@@ -95,6 +95,10 @@ class Collector:
             self._totals[each] += gained
             self._filling.gained[each] += gained
 
+    def count(self, each: Key, gained: float) -> None:
+        """Add what no replica reports."""
+        self._totals[each] += gained
+
     def set_own(self, gauges: Mapping[Key, float]) -> None:
         """Gauges that no replica reports: what the collector looked up itself."""
         self._own = dict(gauges)

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     ray_address: str | None = Field(default=None, validation_alias=_named("RAY_ADDRESS"))
     ray_dashboard_url: str | None = None
 
+    # Where each HAProxy of this host tells how many bundles it refused, blanks between them.
+    doors: str = ""
+
     model_poll_s: float = Field(default=2.0, gt=0, le=60)
 
     @property

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import ray
 import xgboost as xgb
-from ray.train import Checkpoint, RunConfig, ScalingConfig
+from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
 from ray.train.xgboost import XGBoostTrainer
 
 from bidding.batch import Float32s
@@ -30,6 +30,8 @@ from training.spec import BoosterSpec, ClusterSpec
 _TOLD = 3  # outcome, weight, margin
 _BATCH_ROWS = 65_536
 MODEL_FILE = "model.ubj"
+# A worker that dies, with its node most likely, costs its fit a new beginning.
+MOST_BEGINNINGS = 3
 
 
 def cluster_fitter(cluster: ClusterSpec, *, niceness: int = 0) -> Fitter:
@@ -54,7 +56,11 @@ def cluster_fitter(cluster: ClusterSpec, *, niceness: int = 0) -> Fitter:
                     resources_per_worker={"CPU": cluster.cpus_per_worker},
                 ),
                 datasets={"train": _shares(rows, matrix, margins, cluster.workers)},
-                run_config=RunConfig(storage_path=storage, name=f"fit-{os.getpid()}-{id(rows)}"),
+                run_config=RunConfig(
+                    storage_path=storage,
+                    name=f"fit-{os.getpid()}-{id(rows)}",
+                    failure_config=FailureConfig(max_failures=MOST_BEGINNINGS - 1),
+                ),
             )
             result = trainer.fit()
             return _booster(result.checkpoint)
@@ -115,8 +121,8 @@ def _work(config: dict[str, Any]) -> None:
 
 
 def _report(booster: xgb.Booster) -> None:
-    """Once: a report waits until Ray Train's controller has looked, which it does every two seconds.
-    Its own callback for XGBoost reports after each tree."""
+    """Once: a report waits until Ray Train's controller has looked, which it does every two
+    seconds. Its own callback for XGBoost reports after each tree."""
     with tempfile.TemporaryDirectory() as folder:
         booster.save_model(Path(folder) / MODEL_FILE)
         first = ray.train.get_context().get_world_rank() == 0

@@ -36,6 +36,7 @@ for word in "$@"; do
         -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {head_s}s|' \\
         -e 's|^\\( *\\)bind {host}:{port}$|&{front}|' \\
         -e 's|^backend http-.*|&{back}|' \\
+        -e 's|^frontend prometheus$|&\\n    {refused}|' \\
         "$word" > "$word.mended" &&
       mv "$word.mended" "$word"
 {second}  fi
@@ -49,8 +50,8 @@ done
 _SECOND = r"""    if grep '^ *server ' "$word" | grep -qv ' backup$'; then
       sed -e '/^ *stats socket /d' -e '/server-state/d' -e '/^listen stats/,$d' \
           -e '/^frontend prometheus/,/^ *no log/d' "$word" > {config}.new
-      printf 'frontend alive\n  bind 127.0.0.1:%s\n  http-request return status 200\n' {port} \
-        >> {config}.new
+      printf 'frontend alive\n  bind 127.0.0.1:%s\n  %s\n  http-request return status 200\n' \
+        {port} '{refused}' >> {config}.new
       mv {config}.new {config}
       if second_lives; then kill -USR2 "$pid"; fi
     elif second_lives; then
@@ -79,7 +80,7 @@ CHECK_S = 5
 # What the door adds to a request. Nobody has to watch whether a client that asked for a decision
 # hangs up, and only what may safely be done twice is sent to another replica when one dies.
 _FRONT = (
-    "stick-table type integer size 1k store conn_cur",
+    "stick-table type integer size 1k store conn_cur,gpc0,http_req_rate(1s)",
     "http-request track-sc0 int(1) if { path /api/score }",
     "option forwardfor",
     "http-request del-header x-forwarded-for",
@@ -92,13 +93,25 @@ _FRONT = (
 _ARRIVED = "http-request set-header x-arrived-us %[date(0,us)] if { path /api/score }"
 # Bundles under way through one door, for each ingress and in any case. More are refused here, where
 # that costs next to nothing: in an ingress it would take the time of those that are served. Two
-# doors and two ingresses hold 64, which is 50 ms of their peak.
-EACH_INGRESS, AT_LEAST = 16, 32
+# doors and two ingresses hold 64, which is 50 ms of their peak. Where fewer are asked a second than
+# an ingress answers with ease, a machine that stood still has them wait; it will catch up at once.
+EACH_INGRESS, AT_LEAST, AT_EASE_PER_S = 16, 32, 100
+_TOO_MANY = (
+    f"if {{ path /api/score }} {{ sc0_conn_cur gt {AT_LEAST} }} "
+    "{ sc0_conn_cur,sub(txn.room) gt 0 } { sc0_http_req_rate,sub(txn.ease) gt 0 }"
+)
 _BACK = (
     f"http-request set-var(txn.room) nbsrv,mul({EACH_INGRESS})",
+    f"http-request set-var(txn.ease) nbsrv,mul({AT_EASE_PER_S})",
+    f"http-request sc-inc-gpc0(0) {_TOO_MANY}",
     "http-request return status 503 content-type application/problem+json hdr retry-after 1 "
-    "file {overloaded} if {{ path /api/score }} "
-    f"{{{{ sc0_conn_cur gt {AT_LEAST} }}}} {{{{ sc0_conn_cur,sub(txn.room) gt 0 }}}}",
+    f"file %OVERLOADED% {_TOO_MANY}",
+)
+# How many were refused since this HAProxy started, on loopback: no replica sees them.
+REFUSED_PATH = "/refused"
+_REFUSED = (
+    "http-request return status 200 content-type text/plain "
+    'lf-string "%[int(1),table_gpc0(http_frontend)]" if { path ' + REFUSED_PATH + " }"
 )
 
 
@@ -147,7 +160,8 @@ def write_wrapper(
         connect_ms=CONNECT_MS,
         check_s=CHECK_S,
         front="".join(f"\\n    {line}" for line in front),
-        back="".join(f"\\n    {line}" for line in _BACK).format(overloaded=overloaded),
+        back="".join(f"\\n    {line}" for line in _BACK).replace("%OVERLOADED%", str(overloaded)),
+        refused=_REFUSED,
         **_handing_over(home, second, host, port),
     )
     _put(script, text, 0o700)
@@ -165,6 +179,7 @@ def _handing_over(home: Home, second: SecondDoor | None, host: str, port: int) -
         "port": second.port,
         "host": host,
         "http": port,
+        "refused": _REFUSED,
     }
     return {
         "functions": _SECOND_LIVES.format(**words),

@@ -55,7 +55,7 @@ def _screen(state: SystemState | None) -> Group:
 
 
 def _line(name: str, part: PartState) -> Text:
-    text = Text(f"{name:<10}")
+    text = Text(f"{name:<13}")
     text.append(f"{part.phase:<12}", style=_STYLES[part.phase])
     if part.phase not in ("starting", "stopped"):
         text.append(_detail(part))

@@ -119,8 +119,18 @@ class RayCluster:
             )
             env["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(wrapper)
         path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
-        own = {"PYTHONPATH": path, "ADBID_LOG_FILE": str(self.home.log("service"))}
+        own = {
+            "PYTHONPATH": path,
+            "ADBID_LOG_FILE": str(self.home.log("service")),
+            "ADBID_DOORS": " ".join(self._doors()) if binary else "",
+        }
         return env | own | self.stores
+
+    def _doors(self) -> list[str]:
+        ports = [self.block.haproxy_metrics]
+        if self.second_door is not None:
+            ports.append(self.second_door.port)
+        return [f"http://127.0.0.1:{port}{haproxy.REFUSED_PATH}" for port in ports]
 
     def _places(self) -> dict[str, str]:
         block, folder = self.block, self.home.sockets / "haproxy"

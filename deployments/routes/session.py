@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from bidding.errors import TooManyAttempts, Unauthorized
 from deployments import openapi
-from deployments.access import COOKIE, PUBLIC, SESSION_S, Access, AttemptLimit, check_same_site
+from deployments.access import COOKIE, PUBLIC, SESSION_S, Access, check_same_site
 from stores.key_types import KeyRecord, Scope
 
 PATH = "/api/session"
@@ -30,10 +30,9 @@ class Session(BaseModel):
     expires_at: datetime | None
 
 
-def build(access: Access, limit: AttemptLimit | None = None) -> APIRouter:
+def build(access: Access) -> APIRouter:
     """The router of the session routes."""
     router = APIRouter(tags=["access"])
-    attempts = limit or AttemptLimit()
 
     @router.get(PATH, operation_id="get_session", responses=openapi.errors(401, 503))
     async def get_session(
@@ -51,13 +50,13 @@ def build(access: Access, limit: AttemptLimit | None = None) -> APIRouter:
     async def sign_in(body: SessionIn, request: Request, response: Response) -> Session:
         """Trade a key for a session cookie."""
         address = request.client.host if request.client else ""
-        if attempts.blocked(address):
+        if await access.sign_ins.blocked(address):
             raise TooManyAttempts("too many failed sign-ins from here; wait a moment")
         token = body.key.get_secret_value()
         try:
             key = await access.keys.verify(token)
         except Unauthorized:
-            attempts.failed(address)
+            await access.sign_ins.failed(address)
             raise
         value, expires_at = access.new_cookie(token)
         response.set_cookie(

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.chaos.faults import Fault, NotSeen, all_faults
-from tests.chaos.load import EVENT_BRAND, EVENT_SLOT, Load, Pace
+from tests.chaos.load import EVENT_BRAND, EVENT_SLOT, Load, Pace, why
 from tests.chaos.outcome import Outcome
 from tests.chaos.report import markdown_of, table_of
 from tests.chaos.system import System, until
@@ -67,7 +67,8 @@ def run(
             last = outcomes[-1]
             console.print(
                 f"{fault.name}: {last.failures} of {len(last.sent)} failed, worst "
-                f"{last.worst_ms:.0f} ms, recovered {last.recovered_s}, {last.said}"
+                f"{last.worst_ms:.0f} ms, recovered {last.recovered_s}, {last.said} "
+                + why(last.sent)
             )
     ids = load.acknowledged()
     found = system.events_found(ids)

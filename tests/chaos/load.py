@@ -9,6 +9,8 @@ import json
 import multiprocessing
 import time
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import TextIOWrapper
@@ -16,7 +18,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.wire import Wire
+from tests.chaos.wire import Answer, Wire
 
 Place = tuple[str, int]  # host and port
 BIDS = 20
@@ -40,13 +42,20 @@ class Pace:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One bundle: when it was sent (seconds since 1970), how long its answer took, its status,
-    and what it was answered without (`scoring,rules`)."""
+    what it was answered without (`scoring,rules`), and what the answer of a failure said."""
 
     at: float
     took_s: float
     status: int
     degraded: str
     retry_after: bool = False
+    said: str = ""
+
+
+def why(sent: Iterable[Sent]) -> str:
+    """How many failed with which words."""
+    counts = Counter(f"{each.status} {each.said}".strip() for each in sent if each.status != 200)
+    return ", ".join(f"{count} x {words}" for words, count in counts.most_common())
 
 
 def bundle(number: int, pace: Pace) -> bytes:
@@ -105,7 +114,7 @@ class Load:
         found = []
         for line in self._bundles.read_text().splitlines():
             parts = line.split("\t")
-            if len(parts) == 5 and start <= float(parts[0]) < end:
+            if len(parts) == 6 and start <= float(parts[0]) < end:
                 found.append(
                     Sent(
                         float(parts[0]),
@@ -113,6 +122,7 @@ class Load:
                         int(parts[2]),
                         parts[3],
                         parts[4] == "1",
+                        parts[5],
                     )
                 )
         return found
@@ -151,7 +161,19 @@ async def _send_bundle(wire: Wire, body: bytes, out: TextIOWrapper) -> None:
     answer = await wire.post("/api/score", body)
     took_s = time.perf_counter() - started
     parts = json.loads(answer.body)["degraded"] if answer.status == 200 else []
-    out.write(f"{at}\t{took_s}\t{answer.status}\t{','.join(parts)}\t{answer.retry_after:d}\n")
+    lacking, polite = ",".join(parts), f"{answer.retry_after:d}"
+    cells = (at, took_s, answer.status, lacking, polite, _detail(answer))
+    out.write("\t".join(map(str, cells)) + "\n")
+
+
+def _detail(answer: Answer) -> str:
+    """What a problem document says."""
+    if answer.status == 200:
+        return ""
+    try:
+        return str(json.loads(answer.body)["detail"]).replace("\t", " ").replace("\n", " ")
+    except (ValueError, KeyError, TypeError):
+        return "no problem document" if answer.body else ""
 
 
 async def _send_events(wire: Wire, acknowledged: TextIOWrapper, stop: Event) -> None:

@@ -1,6 +1,6 @@
 """Machines of one cluster on one host: a network namespace each, with an address of its own.
 
-Needs root, `ip` (iproute2) and `unshare` (util-linux). A node has its own ports, raylet, HAProxy and home; what its
+Needs root, `ip` and `unshare`. A node has its own ports, raylet, HAProxy and home; what its
 processes share with the other nodes is the network and the project's folder, as on Kubernetes.
 """
 
@@ -47,6 +47,7 @@ def ip(*words: str, check: bool = True) -> str:
 def network(names: list[str]) -> Iterator[dict[str, str]]:
     """A bridge with this host on it and a namespace for each name; their addresses."""
     addresses = {name: f"{NETWORK}.{number}" for number, name in enumerate(names, 2)}
+    _clear(names)  # what a run that was killed left
     try:
         ip("link", "add", BRIDGE, "type", "bridge")
         ip("addr", "add", f"{HOST}/24", "dev", BRIDGE)
@@ -55,13 +56,17 @@ def network(names: list[str]) -> Iterator[dict[str, str]]:
             _join(name, address)
         yield addresses
     finally:
-        for name in names:
-            for pid in pids(name):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            ip("netns", "del", name, check=False)
-            ip("link", "del", f"{name}-out", check=False)
-        ip("link", "del", BRIDGE, check=False)
+        _clear(names)
+
+
+def _clear(names: list[str]) -> None:
+    for name in names:
+        for pid in pids(name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ip("netns", "del", name, check=False)
+        ip("link", "del", f"{name}-out", check=False)
+    ip("link", "del", BRIDGE, check=False)
 
 
 def _join(name: str, address: str) -> None:
@@ -99,8 +104,8 @@ class Node:
         own = home.root / "ray"
         for folder in (own, SESSIONS):
             folder.mkdir(exist_ok=True)
-        # `ip netns exec` gives the process its own mounts as well as its own network. A driver takes
-        # the raylets of all processes that it sees for its machine's, so a node sees only its own.
+        # `ip netns exec` gives the process its own mounts as well as its own network. A driver
+        # takes every raylet that it sees for its machine's, so a node sees its own processes only.
         command = ["ip", "netns", "exec", self.name]
         command += ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
         command += ["sh", "-ec", _OWN_SESSIONS, "sh"]

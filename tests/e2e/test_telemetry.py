@@ -170,11 +170,12 @@ def test_a_client_does_not_choose_the_address_that_its_sign_ins_count_for() -> N
             json={"key": "wrong"},
             headers={"x-forwarded-for": f"10.0.0.{number}"},
         ).status_code
-        for number in range(40)  # each of the two ingresses allows ten
+        for number in range(40)
     ]
     assert said[0] == 401
     assert said[-1] == 429
-    assert said.count(401) <= 2 * 13
+    # ten by both ingresses together, and one for each second that this takes
+    assert 10 <= said.count(401) <= 13
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """The real HAProxy behind our script: whose address counts, who may be slow, and the second door
 beside it."""
 
+import asyncio
+import http.client
+import json
 import os
 import shutil
 import socket
@@ -9,9 +12,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from cli.embedded import haproxy
 from cli.embedded.errors import NotReady
 from cli.embedded.home import Home
 from cli.embedded.second_door import SecondDoor, config_of
+from deployments.door_refusals import DoorRefusals
 from stores.settings import PROJECT_ROOT
 from tests.servers import free_port
 from tests.slow_head import trickle_head
@@ -65,7 +70,9 @@ def echo() -> Iterator[int]:
     backend.shutdown()
 
 
-def rendered(config: Path, echo: int | None, port: int | None = None) -> int:
+def rendered(
+    config: Path, echo: int | None, port: int | None = None, metrics: int | None = None
+) -> int:
     """HAProxy in front of the echo, with the lines that Ray renders; the port it is to have.
 
     Without an echo, as Ray renders it while it knows no replica.
@@ -77,7 +84,7 @@ def rendered(config: Path, echo: int | None, port: int | None = None) -> int:
         f"    server-state-file {config.parent}/state\n"
         "defaults\n    mode http\n    timeout connect 5s\n    timeout client 3600s\n"
         "    timeout server 60s\n    timeout http-keep-alive 75s\n"
-        f"frontend prometheus\n    bind :{free_port()}\n    mode http\n    no log\n"
+        f"frontend prometheus\n    bind :{metrics or free_port()}\n    mode http\n    no log\n"
         f"frontend http_frontend\n    bind *:{found}\n    default_backend http-echo\n"
         f"backend http-echo\n{server}"
         f"listen stats\n  bind *:{free_port()}\n  stats enable\n"
@@ -183,7 +190,8 @@ class Doors:
         self.second = SecondDoor(self.home, BINARY, free_port())
         self.config = folder / "haproxy.cfg"
         self.echo = echo
-        self.port = rendered(self.config, echo)
+        self.metrics = free_port()
+        self.port = rendered(self.config, echo, metrics=self.metrics)
         script = haproxy.write_wrapper(
             self.home, BINARY, "127.0.0.1", self.port, one_host=True, second=self.second
         )
@@ -285,19 +293,69 @@ def test_on_another_machine_no_clock_is_believed(port: int) -> None:
     assert httpx.post(url, content=b"{}", headers=CLAIMED).text == ""
 
 
+@dataclass(frozen=True)
+class Said:
+    """An answer to a bundle."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def ask_for_a_decision(port: int) -> Said:
+    """As fast as a thread can: the door counts a second's bundles."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("POST", "/api/score", b"{}")
+    answer = connection.getresponse()
+    said = Said(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    connection.close()
+    return said
+
+
+@contextmanager
+def asking(port: int, bundles: int) -> Iterator["list[Future[Said]]"]:
+    """So many bundles at once, which the replica does not answer before `_Echo.go`."""
+    _Echo.go.clear()
+    with ThreadPoolExecutor(bundles) as clients:
+        yield [clients.submit(ask_for_a_decision, port) for _ in range(bundles)]
+
+
+MORE = haproxy.AT_EASE_PER_S + 35
+
+
 def test_more_bundles_than_can_be_answered_are_refused_at_the_door(doors: Doors) -> None:
     """Nothing else is: whoever looks at the dashboard meanwhile is served."""
-    _Echo.go.clear()
-    more = haproxy.AT_LEAST + 3
-    with running(doors.command, doors.port), ThreadPoolExecutor(more) as clients:
-        url = f"http://127.0.0.1:{doors.port}/api/score"
-        asked = [clients.submit(httpx.post, url, content=b"{}", timeout=20) for _ in range(more)]
+    with running(doors.command, doors.port), asking(doors.port, MORE) as asked:
         refused = next(as_completed(asked)).result()
         assert doors.ask() == "127.0.0.1"
-        _until(lambda: sum(each.done() for each in asked) == 3)
+        _until(lambda: sum(each.done() for each in asked) == 35)
         _Echo.go.set()
-        statuses = Counter(each.result().status_code for each in asked)
-    assert statuses == {200: haproxy.AT_LEAST, 503: 3}
+        statuses = Counter(each.result().status for each in asked)
+    assert statuses == {200: haproxy.AT_EASE_PER_S, 503: 35}
     assert refused.headers["retry-after"] == "1"
     assert refused.headers["content-type"] == "application/problem+json"
-    assert refused.json()["title"] == "Overloaded"
+    assert json.loads(refused.body)["title"] == "Overloaded"
+
+
+def test_a_machine_that_stood_still_refuses_nobody(doors: Doors) -> None:
+    """As many are under way, but they came at a pace that it can keep up with."""
+    with running(doors.command, doors.port), asking(doors.port, 2 * haproxy.AT_LEAST) as asked:
+        time.sleep(0.5)
+        _Echo.go.set()
+        assert {each.result().status for each in asked} == {200}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SO_REUSEPORT spreads on Linux alone")
+def test_each_door_tells_how_many_it_refused(doors: Doors) -> None:
+    told = (doors.metrics, doors.second.port)
+    refusals = DoorRefusals([f"http://127.0.0.1:{port}{haproxy.REFUSED_PATH}" for port in told])
+    with both(doors) as first:
+        assert asyncio.run(refusals.gained()) == 0
+        with asking(doors.port, 2 * MORE) as asked:
+            _until(lambda: sum(each.done() for each in asked) >= 2 * 35)
+            _Echo.go.set()
+            statuses = Counter(each.result().status for each in asked)
+        assert asyncio.run(refusals.gained()) == statuses[503] >= 2 * 35
+        first.kill()
+        first.wait()
+        assert asyncio.run(refusals.gained()) == 0
