@@ -173,7 +173,7 @@ def _detail(answer: Answer) -> str:
     try:
         return str(json.loads(answer.body)["detail"]).replace("\t", " ").replace("\n", " ")
     except (ValueError, KeyError, TypeError):
-        return "no problem document" if answer.body else ""
+        return repr(answer.body[:100]) if answer.body else ""
 
 
 async def _send_events(wire: Wire, acknowledged: TextIOWrapper, stop: Event) -> None:

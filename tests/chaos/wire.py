@@ -53,7 +53,10 @@ class Wire:
                 return None
             if not first:
                 return None
-            answer, keep = await self._read(reader, int(first.split()[1]))
+            protocol, _, rest = first.partition(b" ")
+            if not protocol.startswith(b"HTTP/"):
+                return Answer(0, b"not an answer: " + first[:80])
+            answer, keep = await self._read(reader, int(rest.split()[0]))
             done = keep
             return answer
         finally:

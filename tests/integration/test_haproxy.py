@@ -61,10 +61,14 @@ class _Echo(BaseHTTPRequestHandler):
         pass
 
 
+class _Backend(ThreadingHTTPServer):
+    request_queue_size = 512  # as a replica's: its kernel takes every connection at once
+
+
 @pytest.fixture
 def echo() -> Iterator[int]:
     _Echo.go.set()
-    backend = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    backend = _Backend(("127.0.0.1", 0), _Echo)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     yield backend.server_port
     backend.shutdown()
