@@ -17,6 +17,9 @@ MOST_UNDER_WAY = 128
 # What ranking and writing one answer takes on a busy machine, and what each other one adds.
 ANSWER_S = 0.002
 EACH_OTHER_S = 0.0003
+# How fast what timers ran late by is forgotten, and the most of a bundle's time it may take.
+LATE_HALF_LIFE_S = 0.5
+LATE_SHARE = 0.5
 # Longer waits than any deadline are clocks that were set, not queues.
 _LONGEST_WAIT_S = 10.0
 
@@ -32,6 +35,8 @@ class Admission:
         self._clock = clock
         self._wall_clock = wall_clock
         self._under_way = 0
+        self._late_s = 0.0
+        self._late_at = 0.0
 
     def arrival(self, headers: list[tuple[bytes, bytes]]) -> float:
         """When the request came to this host, on the monotonic clock; now where nothing tells."""
@@ -57,11 +62,17 @@ class Admission:
         """Until when stores and models may take, of a bundle to be answered by `deadline`.
 
         The rest is for ranking and writing, also of those under way, as one late call of a model
-        makes them run out of time together.
+        makes them run out of time together; more where timers ran late just now.
         """
-        return deadline - ANSWER_S - EACH_OTHER_S * (self._under_way - 1)
+        now = self._clock()
+        rest_s = ANSWER_S + EACH_OTHER_S * max(self._under_way - 1, 0)
+        late_s = min(self._late(now), LATE_SHARE * (deadline - now))
+        return deadline - max(rest_s, late_s)
 
+    def ran_late(self, late_s: float) -> None:
+        """A wait that should have been given up went on for so long: the machine is busy."""
+        now = self._clock()
+        self._late_s, self._late_at = max(self._late(now), late_s), now
 
-def whole(deadline: float) -> float:
-    """The same where bundles come one at a time."""
-    return deadline - ANSWER_S
+    def _late(self, now: float) -> float:
+        return float(self._late_s * 0.5 ** ((now - self._late_at) / LATE_HALF_LIFE_S))

@@ -88,7 +88,7 @@ class Ingress:
             self._calls.explain,
             self._estimator,
             away=self._reading.away,
-            until=self._admission.until,
+            admission=self._admission,
             record=self._record,
         )
         self._model_calls = ModelCalls(scoring)

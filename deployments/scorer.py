@@ -20,7 +20,8 @@ from bidding.bundle import Odds
 from bidding.decision_ids import decision_id
 from bidding.errors import StoreUnavailable
 from bidding.evaluate import Evaluation, evaluate_bids
-from deployments import admission, score_answer
+from deployments import score_answer
+from deployments.admission import Admission
 from deployments.estimates import Estimator, Posteriors
 from deployments.rules_view import RulesFeed, RulesView
 from deployments.score_answer import Versions
@@ -98,7 +99,7 @@ class Scorer:
         estimator: Estimator,
         *,
         away: Callable[[], tuple[str, ...]] = lambda: (),
-        until: Callable[[float], float] = admission.whole,
+        admission: Admission | None = None,
         record: Callable[[Scored], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[int], bytes] = os.urandom,
@@ -109,7 +110,7 @@ class Scorer:
         self._explain = explain
         self._estimator = estimator
         self._away = away
-        self._until = until
+        self._admission = admission or Admission()
         self._record = record
         self._clock = clock
         self._chance = chance
@@ -117,7 +118,7 @@ class Scorer:
     async def __call__(self, body: bytes, headers: list[tuple[bytes, bytes]], at: float) -> bytes:
         """The answer to one body that came at `at` (monotonic seconds), within its `tmax_ms`."""
         request = decode(body)
-        until = self._until(at + request.tmax_ms / 1000.0)
+        until = self._admission.until(at + request.tmax_ms / 1000.0)
         view = self._rules.serving
         now = self._clock()
         read = await self._read_slot(request, until)
@@ -166,10 +167,12 @@ class Scorer:
             return self._slots.last_known(key)
 
     async def _ask_models(self, batch: ScoreBatch, until: float) -> tuple[Prediction, bool]:
+        asked = time.monotonic()
         try:
-            async with asyncio.timeout(until - time.monotonic()):
+            async with asyncio.timeout(until - asked):
                 return await self._predict(batch), True
         except (TimeoutError, ConnectionError, StoreUnavailable):
+            self._admission.ran_late(time.monotonic() - max(until, asked))
             return NO_PREDICTION, False
 
     async def _ask_explanation(

@@ -95,7 +95,7 @@ _ARRIVED = "http-request set-header x-arrived-us %[date(0,us)] if { path /api/sc
 # that costs next to nothing: in an ingress it would take the time of those that are served. Two
 # doors and two ingresses hold 64, which is 50 ms of their peak. Where fewer are asked a second than
 # an ingress answers with ease, a machine that stood still has them wait; it will catch up at once.
-EACH_INGRESS, AT_LEAST, AT_EASE_PER_S = 16, 32, 100
+EACH_INGRESS, AT_LEAST, AT_EASE_PER_S = 16, 32, 20
 _TOO_MANY = (
     f"if {{ path /api/score }} {{ sc0_conn_cur gt {AT_LEAST} }} "
     "{ sc0_conn_cur,sub(txn.room) gt 0 } { sc0_http_req_rate,sub(txn.ease) gt 0 }"
@@ -106,6 +106,8 @@ _BACK = (
     f"http-request sc-inc-gpc0(0) {_TOO_MANY}",
     "http-request return status 503 content-type application/problem+json hdr retry-after 1 "
     f"file %OVERLOADED% {_TOO_MANY}",
+    # What was let in goes before what comes in.
+    "http-request set-nice -1024 if { path /api/score }",
 )
 # How many were refused since this HAProxy started, on loopback: no replica sees them.
 REFUSED_PATH = "/refused"

@@ -5,7 +5,13 @@ import pytest
 from starlette.applications import Starlette
 
 from deployments.access import Access
-from deployments.admission import ANSWER_S, EACH_OTHER_S, MOST_UNDER_WAY, Admission
+from deployments.admission import (
+    ANSWER_S,
+    EACH_OTHER_S,
+    LATE_HALF_LIFE_S,
+    MOST_UNDER_WAY,
+    Admission,
+)
 from deployments.door import Door
 from stores.memory_keys import MemoryKeys
 
@@ -61,6 +67,31 @@ def test_each_bundle_under_way_keeps_back_time_for_its_answer(admission: Admissi
         with admission.place(), admission.place():
             assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S - 2 * EACH_OTHER_S)
         assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S)
+
+
+def test_timers_that_ran_late_keep_back_time_for_a_while(
+    admission: Admission, clock: Clock
+) -> None:
+    admission.ran_late(0.02)
+    assert admission.until(clock.now + 0.1) == pytest.approx(clock.now + 0.08)
+    admission.ran_late(0.01)  # the worst counts
+    assert admission.until(clock.now + 0.1) == pytest.approx(clock.now + 0.08)
+    clock.now += LATE_HALF_LIFE_S
+    assert admission.until(clock.now + 0.1) == pytest.approx(clock.now + 0.09)
+    clock.now += 20 * LATE_HALF_LIFE_S
+    assert admission.until(clock.now + 0.1) == pytest.approx(clock.now + 0.1 - ANSWER_S)
+
+
+def test_a_late_timer_leaves_the_models_half_of_the_time(
+    admission: Admission, clock: Clock
+) -> None:
+    admission.ran_late(3.0)
+    assert admission.until(clock.now + 0.02) == pytest.approx(clock.now + 0.01)
+
+
+def test_a_wait_that_ended_in_time_keeps_nothing_back(admission: Admission, clock: Clock) -> None:
+    admission.ran_late(-0.5)
+    assert admission.until(clock.now + 0.1) == pytest.approx(clock.now + 0.1 - ANSWER_S)
 
 
 def test_a_place_is_free_again_after_a_failure(admission: Admission) -> None:
