@@ -1,14 +1,10 @@
 """The faults. Each acts on a running system under load, and says what it saw beside the load."""
 
-import asyncio
 import json
-import multiprocessing
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,14 +12,13 @@ import httpx
 import psutil
 import redis
 
-from tests.chaos.load import Pace, bundle, events
+from tests.chaos.burst import burst
+from tests.chaos.load import events
 from tests.chaos.system import System, frozen, kill, until
-from tests.chaos.wire import Answer, Wire
 from tests.ipinyou_log import write_log
 
 BURST_CONNECTIONS = 1_500
 BURST_S = 5.0
-LEAST = 19  # niceness
 FREEZE_S = 10.0
 TRAINING_S = 120.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -238,39 +233,14 @@ def _second_node(system: System) -> str:
 
 
 def _burst(system: System) -> str:
-    """Far more than can be served: what is not answered with a decision is told to come again.
-
-    Those who ask are to be other machines: here they get what CPU the system leaves.
-    """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=os.nice, initargs=(LEAST,)) as elsewhere:
-        answers = elsewhere.submit(_burst_answers, system.port).result()
-    shed = [each for each in answers if each.status == 503]
-    served = sum(each.status == 200 for each in answers)
-    silent = sum(each.status == 0 for each in answers)
-    polite = sum(each.retry_after for each in shed)
-    other = len(answers) - served - silent - len(shed)
+    """Far more than can be served: what is not answered with a decision is told to come again."""
+    seen = burst(system.port, BURST_CONNECTIONS, BURST_S)
+    served, shed, silent = (seen.statuses[status] for status in (200, 503, 0))
+    other = seen.statuses.total() - served - shed - silent
     said = (
-        f"{served} served, {len(shed)} shed ({polite} with Retry-After), "
-        f"{silent} unanswered, {other} other"
+        f"{seen.per_s:,.0f} asked a second: {served} served, {shed} shed "
+        f"({seen.polite} with Retry-After), {silent} unanswered, {other} other"
     )
-    if other or polite < len(shed):
+    if other or silent or not served or seen.polite < shed:
         raise NotSeen(said)
     return said
-
-
-def _burst_answers(port: int) -> list[Answer]:
-    answers: list[Answer] = []
-    until_at = time.monotonic() + BURST_S
-    body = bundle(1, Pace(0))
-
-    async def client() -> None:
-        wire = Wire("127.0.0.1", port, 10.0)
-        while time.monotonic() < until_at:
-            answers.append(await wire.post("/api/score", body))
-
-    async def all_clients() -> None:
-        await asyncio.gather(*(client() for _ in range(BURST_CONNECTIONS)))
-
-    asyncio.run(all_clients())
-    return answers
