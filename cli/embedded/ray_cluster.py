@@ -122,7 +122,7 @@ class RayCluster:
         own = {
             "PYTHONPATH": path,
             "ADBID_LOG_FILE": str(self.home.log("service")),
-            "ADBID_DOORS": " ".join(self._doors()) if binary else "",
+            "ADBID_DOORS": " ".join(self._doors()) if haproxy.is_wanted(env) else "",
         }
         return env | own | self.stores
 

@@ -14,7 +14,7 @@ from cli.embedded.home import Home
 from cli.embedded.keeper import Keeper
 from cli.embedded.mlflow_server import MlflowServer
 from cli.embedded.plan import Plan
-from cli.embedded.postgres import Postgres, installation
+from cli.embedded.postgres import Postgres, installation, is_installed
 from cli.embedded.state import PartState, Pid, SystemState, clear_env, write_env
 
 _ATTEMPTS = 2  # before the first start is called a failure
@@ -155,14 +155,15 @@ def clear_away(home: Home) -> None:
 
     Raises `EmbeddedError` where some survive that.
     """
-    place = installation(home)
-    postmaster = Postgres(home, 0, place).running()
+    postgres = Postgres(home, 0, installation(home)) if is_installed() else None
+    postmaster = postgres.running() if postgres else None
     spared = {p.pid for p in processes.family(postmaster.pid)} if postmaster else set()
     left = processes.end(
         [process for process in processes.marked(home) if process.pid not in spared],
         grace_s=_SWEEP_GRACE_S,
     )
-    Postgres(home, 0, place).stop(None)
+    if postgres is not None:
+        postgres.stop(None)
     left += processes.end(processes.marked(home), grace_s=0)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
