@@ -220,15 +220,18 @@ def main() -> None:
 
 
 def clear(work: Path) -> None:
-    """Take the mounts away, then the folder."""
-    for stage in work.iterdir():
-        subprocess.run(
-            ["umount", "--recursive", "--lazy", *stage.glob("[a-z]*")],
-            check=False,
-            stderr=subprocess.DEVNULL,
-        )
-    if not any(os.path.ismount(p) for stage in work.iterdir() for p in stage.iterdir()):
-        shutil.rmtree(work)
+    """Take the mounts away, the innermost first, then the folder where none is left."""
+    for place in sorted(mounts_below(work), reverse=True):
+        subprocess.run(["umount", "--lazy", place], check=False)
+    if left := mounts_below(work):
+        raise SystemExit(f"{left[0]} is still mounted, so {work} stays")
+    shutil.rmtree(work)
+
+
+def mounts_below(work: Path) -> list[str]:
+    """Every place below `work` where something is mounted."""
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return [place for place in (line.split()[1] for line in lines) if place.startswith(f"{work}/")]
 
 
 if __name__ == "__main__":
