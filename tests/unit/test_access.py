@@ -119,11 +119,12 @@ async def test_a_cookie_ends(doors: Doors) -> None:
         await client.post("/api/session", json={"key": token})
         doors.now += 13 * 3600
         assert (await client.get("/thing")).status_code == 401
-        for value in ("", token, f"{token}.", f"{token}.x", f"{token}.{'9' * 400}"):
+        far = f"{token}.{'9' * 400}"
+        for value in ("", token, f"{token}.", f"{token}.x", far):
             headers = {"Cookie": f"{COOKIE}={value}"}
             client.cookies.clear()
             answer = await client.get("/thing", headers=headers)
-            assert answer.status_code == (200 if value.endswith("9") else 401)
+            assert answer.status_code == (200 if value == far else 401)
 
 
 async def test_failed_sign_ins_are_limited(doors: Doors) -> None:
