@@ -100,15 +100,6 @@ _TOO_MANY = (
     f"if {{ path /api/score }} {{ sc0_conn_cur gt {AT_LEAST} }} "
     "{ sc0_conn_cur,sub(txn.room) gt 0 } { sc0_http_req_rate,sub(txn.ease) gt 0 }"
 )
-_BACK = (
-    f"http-request set-var(txn.room) nbsrv,mul({EACH_INGRESS})",
-    f"http-request set-var(txn.ease) nbsrv,mul({AT_EASE_PER_S})",
-    f"http-request sc-inc-gpc0(0) {_TOO_MANY}",
-    "http-request return status 503 content-type application/problem+json hdr retry-after 1 "
-    f"file %OVERLOADED% {_TOO_MANY}",
-    # What was let in goes before what comes in.
-    "http-request set-nice -1024 if { path /api/score }",
-)
 # How many were refused since this HAProxy started, on loopback: no replica sees them.
 REFUSED_PATH = "/refused"
 _REFUSED = (
@@ -162,12 +153,24 @@ def write_wrapper(
         connect_ms=CONNECT_MS,
         check_s=CHECK_S,
         front="".join(f"\\n    {line}" for line in front),
-        back="".join(f"\\n    {line}" for line in _BACK).replace("%OVERLOADED%", str(overloaded)),
+        back="".join(f"\\n    {line}" for line in _back(overloaded)),
         refused=_REFUSED,
         **_handing_over(home, second, host, port),
     )
     _put(script, text, 0o700)
     return script
+
+
+def _back(overloaded: Path) -> tuple[str, ...]:
+    """What is too much gets the file; what was let in goes before what comes in."""
+    return (
+        f"http-request set-var(txn.room) nbsrv,mul({EACH_INGRESS})",
+        f"http-request set-var(txn.ease) nbsrv,mul({AT_EASE_PER_S})",
+        f"http-request sc-inc-gpc0(0) {_TOO_MANY}",
+        "http-request return status 503 content-type application/problem+json hdr retry-after 1 "
+        f"file {overloaded} {_TOO_MANY}",
+        "http-request set-nice -1024 if { path /api/score }",
+    )
 
 
 def _handing_over(home: Home, second: SecondDoor | None, host: str, port: int) -> dict[str, str]:
