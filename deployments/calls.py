@@ -10,6 +10,8 @@ from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch, join
 from bidding.errors import ModelRefused, StoreUnavailable
+from deployments.line import LineLate, LineLost, Lines
+from deployments.line_wire import Head, Reply
 from deployments.logs import TRACE_ID
 from deployments.score_answer import Versions
 from deployments.scorer import Explained, Prediction
@@ -18,6 +20,7 @@ from deployments.tracing_calls import TracedFetch
 from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 
 METRICS_DEADLINE_S = 3.0
+LINES_TRIED = 2
 # What a call to another replica may raise: it died, was overloaded, or the cluster hiccuped.
 REMOTE_ERRORS = (RayError, RayServeException, ConnectionError)
 log = structlog.get_logger(__name__)
@@ -33,11 +36,13 @@ class Calls:
         telemetry: DeploymentHandle,
         *,
         traced: bool,
+        lines: Lines | None = None,
     ) -> None:
         self._features = features.options(_by_reference=False)
         self._scoring = scoring.options(_by_reference=False)
         self._telemetry = telemetry.options(_by_reference=False)
         self._traced = traced
+        self._lines = lines
         self.versions = Versions(None, None)
 
     async def fetch_rules(self, deadline_s: float, at_least: int) -> RulesFetched:
@@ -69,17 +74,9 @@ class Calls:
 
     async def score(self, batches: Sequence[ScoreBatch]) -> list[Prediction]:
         """One call for all batches, its answer cut into theirs. Raises `StoreUnavailable`."""
-        together, span = join(batches), None
-        try:
-            if self._traced:
-                found, span = await self._scoring.score_traced.remote(together, TRACE_ID.get())
-            else:
-                found = await self._scoring.score.remote(together, TRACE_ID.get())
-        except REMOTE_ERRORS as error:
-            log.warning("scoring_call_failed", error=type(error).__name__)
-            raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
-        (ctr, ctr_version), (cvr, cvr_version) = found
-        self.versions = Versions(ctr_version, cvr_version)
+        reply = await self._score(join(batches))
+        ctr, cvr = reply.ctr, reply.cvr
+        self.versions = Versions(reply.head.ctr_version, reply.head.cvr_version)
         answers, start = [], 0
         for batch in batches:
             rows = slice(start, start + len(batch))
@@ -89,10 +86,42 @@ class Calls:
                     None if ctr is None else ctr[rows],
                     None if cvr is None else cvr[rows],
                     self.versions,
-                    span,
+                    reply.head.span,
                 )
             )
         return answers
+
+    async def _score(self, batch: ScoreBatch) -> Reply:
+        """By a line of this host, else through Serve's handle; again where a replica is lost."""
+        for _ in range(LINES_TRIED):
+            line = self._lines.pick() if self._lines is not None else None
+            if line is None:
+                break
+            try:
+                reply = await line.ask(batch, TRACE_ID.get(), self._traced)
+            except LineLost:
+                continue
+            except LineLate as error:
+                log.warning("scoring_call_failed", error=type(error).__name__)
+                raise StoreUnavailable(f"scoring: {error}") from error
+            if reply.head.error is not None:
+                log.warning("scoring_call_failed", error=reply.head.error)
+                raise StoreUnavailable(f"scoring: {reply.head.error}")
+            return reply
+        return await self._score_by_handle(batch)
+
+    async def _score_by_handle(self, batch: ScoreBatch) -> Reply:
+        span = None
+        try:
+            if self._traced:
+                found, span = await self._scoring.score_traced.remote(batch, TRACE_ID.get())
+            else:
+                found = await self._scoring.score.remote(batch, TRACE_ID.get())
+        except REMOTE_ERRORS as error:
+            log.warning("scoring_call_failed", error=type(error).__name__)
+            raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
+        (ctr, ctr_version), (cvr, cvr_version) = found
+        return Reply(ctr, cvr, Head(ctr_version, cvr_version, span))
 
     async def score_by(self, name: str, version: str | None, batch: ScoreBatch) -> Prediction:
         """As `score` of one batch, by `version` of the model `name` in the champion's place.

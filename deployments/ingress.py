@@ -23,6 +23,7 @@ from deployments.estimates import Estimator
 from deployments.features import open_feature_store
 from deployments.gather import Gather
 from deployments.learning import open_learning
+from deployments.line import Lines, lines_folder
 from deployments.metrics_ingress import IngressParts
 from deployments.metrics_score import ScoreMeter
 from deployments.model_calls import ModelCalls
@@ -62,7 +63,10 @@ class Ingress:
         logs.configure("ingress")
         settings = load_settings()
         self._tracing = open_tracing()
-        self._calls = Calls(features, scoring, telemetry, traced=self._tracing is not None)
+        self._lines = Lines(lines_folder(settings), _own_number)
+        self._calls = Calls(
+            features, scoring, telemetry, traced=self._tracing is not None, lines=self._lines
+        )
         self._watched = open_feature_store(settings)
         self._ops = open_ops(settings)
         self._reading = Reading(
@@ -151,6 +155,7 @@ class Ingress:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Read the rules before the first bundle, then follow what changes."""
         await self._reading.start()
+        await self._lines.start()
         await self._warm_up()
         self._learning.start()
         self._models.shadow.start()
@@ -163,6 +168,7 @@ class Ingress:
         await self._models.aclose()
         await self._reporter.aclose()
         await self._watched.aclose()
+        await self._lines.aclose()
         await self._ops.aclose()
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.close_exporter)
@@ -191,3 +197,8 @@ class Ingress:
             "degraded": sorted(down),
             "models": {"ctr": self._calls.versions.ctr, "cvr": self._calls.versions.cvr},
         }
+
+
+def _own_number() -> int:
+    """Which of this host's ingresses this is."""
+    return int(serve.get_replica_context().rank.local_rank)

@@ -15,6 +15,8 @@ from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
 from deployments import logs
 from deployments.challenger import Challengers, Said
+from deployments.line import LineServer, lines_folder
+from deployments.line_wire import Head, Reply
 from deployments.metrics import Key, key
 from deployments.model_slot import ModelSlot
 from deployments.telemetry_report import Reporter
@@ -59,18 +61,40 @@ class Scoring:
         send = telemetry.options(_by_reference=False).take.remote
         self._reporter = Reporter("Scoring", [self._read_metrics], send)
         self._reporter.start()
+        replica = serve.get_replica_context().replica_id.unique_id
+        self._line = LineServer(lines_folder(settings), replica, self._answer_line)
+        await self._line.start()
 
     async def score(
         self, batch: ScoreBatch, trace_id: str | None = None
     ) -> tuple[Prediction, Prediction]:
         """Predicted CTR and CVR (float32[N], None without a model) and the versions used."""
-        with logs.answering(trace_id, "score"):
-            return _predict(self._ctr, batch, batch.ctr), _predict(self._cvr, batch, batch.cvr)
+        return self._score(batch, trace_id)
 
     async def score_traced(
         self, batch: ScoreBatch, trace_id: str | None = None
     ) -> tuple[tuple[Prediction, Prediction], SpanRecord]:
         """`score`, and what it did."""
+        return self._score_traced(batch, trace_id)
+
+    def _answer_line(self, batch: ScoreBatch, trace_id: str | None, traced: bool) -> Reply:
+        span = None
+        try:
+            if traced:
+                (ctr, cvr), span = self._score_traced(batch, trace_id)
+            else:
+                ctr, cvr = self._score(batch, trace_id)
+        except Exception as error:  # the boundary to another process, which is told the type
+            return Reply(None, None, Head(error=type(error).__name__))
+        return Reply(ctr[0], cvr[0], Head(ctr[1], cvr[1], span))
+
+    def _score(self, batch: ScoreBatch, trace_id: str | None) -> tuple[Prediction, Prediction]:
+        with logs.answering(trace_id, "score"):
+            return _predict(self._ctr, batch, batch.ctr), _predict(self._cvr, batch, batch.cvr)
+
+    def _score_traced(
+        self, batch: ScoreBatch, trace_id: str | None
+    ) -> tuple[tuple[Prediction, Prediction], SpanRecord]:
         started_ns = time.time_ns()
         with logs.answering(trace_id, "score"), collecting() as records:
             with timed("predict ctr"):

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         return self.home / "models" / registry
 
     @property
+    def sockets(self) -> Path:
+        """For unix sockets, whose paths hold 107 bytes; made with mode 0700."""
+        return Path("/tmp") / f"adbid-{home_id(self.home)}"  # noqa: S108
+
+    @property
     def last_known(self) -> Path:
         """Where an ingress keeps what it would answer from without any store."""
         return self.home / "last_known.json"
@@ -88,6 +93,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment variables win over what the files said (given as arguments)."""
         return env_settings, init_settings
+
+
+def home_id(home: Path) -> str:
+    """Eight hex digits that tell this home's processes and sockets from another's."""
+    return hashlib.sha256(str(home).encode()).hexdigest()[:8]
 
 
 def load_settings(

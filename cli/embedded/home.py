@@ -1,8 +1,9 @@
 """Where one embedded system keeps its files, and the mark its processes carry."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from stores.settings import home_id
 
 MARK = "ADBID_HOME_ID"
 
@@ -15,8 +16,7 @@ class Home:
 
     @property
     def id(self) -> str:
-        """Eight hex digits that tell this home's processes and sockets from another's."""
-        return hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+        return home_id(self.root)
 
     @property
     def run(self) -> Path:
@@ -44,7 +44,8 @@ class Home:
 
     @property
     def sockets(self) -> Path:
-        """Ray's and HAProxy's folder: short, since a unix socket's path holds 107 bytes."""
+        """Ray's, HAProxy's and the lines' folder, as `Settings.sockets` has it: short, since a
+        unix socket's path holds 107 bytes."""
         return Path("/tmp") / f"adbid-{self.id}"  # noqa: S108 - made with mode 0700
 
     def log(self, part: str) -> Path:

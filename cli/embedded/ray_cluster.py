@@ -82,7 +82,8 @@ class RayCluster:
     def start(self) -> subprocess.Popen[bytes]:
         temp = self.home.sockets / "ray"
         _keep_latest_session(temp)
-        shutil.rmtree(self.home.sockets / "haproxy", ignore_errors=True)
+        for left in ("haproxy", "lines"):
+            shutil.rmtree(self.home.sockets / left, ignore_errors=True)
         workers = ",".join(map(str, ports.free_of(self.block.ray_workers)))
         inner = [f"--{option}={port}" for option, port in self.block.ray_inner.items()]
         command = [
@@ -115,6 +116,7 @@ class RayCluster:
                 self.host,
                 self.block.http,
                 one_host=True,
+                first_holds=haproxy.first_holds(available_cpus()),
                 second=self.second_door,
             )
             env["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(wrapper)

@@ -1,0 +1,120 @@
+"""The real HAProxy gives the first ingress what it can hold before the others get any."""
+
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.embedded import haproxy
+from cli.embedded.home import Home
+from tests.integration.test_haproxy import BINARY, running
+from tests.servers import free_port
+
+pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no HAProxy here")
+HOLDS = 3
+
+
+class Replica(ThreadingHTTPServer):
+    """Answers with its name when it is let."""
+
+    request_queue_size = 64
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.go = threading.Event()
+        self.go.set()
+        self.asked = 0
+        super().__init__(("127.0.0.1", 0), _Named)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Named(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Replica)
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.asked += 1
+        self.server.go.wait(10)
+        body = self.server.name.encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def replicas() -> Iterator[list[Replica]]:
+    found = [Replica("a"), Replica("b")]
+    yield found
+    for replica in found:
+        replica.shutdown()
+        replica.server_close()
+
+
+@pytest.fixture
+def door(tmp_path: Path, replicas: list[Replica]) -> Iterator[str]:
+    """HAProxy as Ray renders it for two replicas, the later by name first."""
+    assert BINARY is not None
+    port, config, home = free_port(), tmp_path / "haproxy.cfg", Home(tmp_path / "home")
+    servers = "".join(
+        f"    server SERVE_REPLICA_{each.name} 127.0.0.1:{each.server_port}\n"
+        for each in reversed(replicas)
+    )
+    config.write_text(
+        "defaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n"
+        "    timeout server 60s\n    balance leastconn\n    option redispatch 1\n"
+        "    retry-on conn-failure empty-response\n"
+        f"frontend http_frontend\n    bind *:{port}\n    default_backend http-adbid\n"
+        f"backend http-adbid\n    http-reuse always\n{servers}"
+    )
+    home.create()
+    script = haproxy.write_wrapper(
+        home, BINARY, "127.0.0.1", port, one_host=True, first_holds=HOLDS
+    )
+    with running([str(script), "-db", "-f", str(config)], port):
+        yield f"http://127.0.0.1:{port}"
+    shutil.rmtree(home.sockets, ignore_errors=True)
+
+
+def ask(door: str, path: str = "/api/score") -> str:
+    return httpx.post(door + path, content=b"{}", timeout=20).text
+
+
+def test_bundles_one_after_the_other_all_go_to_the_first(door: str) -> None:
+    assert [ask(door) for _ in range(10)] == ["a"] * 10
+
+
+def test_what_is_no_bundle_is_spread(door: str) -> None:
+    assert {ask(door, "/api/events") for _ in range(10)} == {"a", "b"}
+
+
+def test_what_the_first_can_not_hold_goes_to_the_others(door: str, replicas: list[Replica]) -> None:
+    for replica in replicas:
+        replica.go.clear()
+    with ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(ask, door) for _ in range(10)]
+        while sum(replica.asked for replica in replicas) < len(asked):
+            time.sleep(0.01)
+        for replica in replicas:
+            replica.go.set()
+        found = Counter(each.result() for each in asked)
+    assert found["a"] >= HOLDS
+    assert found["b"] >= HOLDS
+
+
+def test_where_the_first_is_gone_the_others_answer(door: str, replicas: list[Replica]) -> None:
+    first = replicas[0]
+    first.shutdown()
+    first.server_close()
+    assert {ask(door) for _ in range(5)} == {"b"}
