@@ -5,8 +5,7 @@ more is asked than can be served, most of a request's time passes before an ingr
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from bidding.errors import Overloaded
 
@@ -25,7 +24,7 @@ _LONGEST_WAIT_S = 10.0
 
 
 class Admission:
-    """Counts the bundles under way in this ingress."""
+    """Counts the bundles under way in this ingress: each is inside of it while it is scored."""
 
     def __init__(
         self,
@@ -47,16 +46,14 @@ class Admission:
                 return now - waited_s if 0.0 < waited_s < _LONGEST_WAIT_S else now
         return now
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Counts one bundle from here to the end. Raises `Overloaded` where there is no place."""
         if self._under_way >= MOST_UNDER_WAY:
             raise Overloaded(f"{self._under_way} bundles are being scored; try again in a moment")
         self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._under_way -= 1
 
     def until(self, deadline: float) -> float:
         """Until when stores and models may take, of a bundle to be answered by `deadline`.

@@ -76,7 +76,7 @@ class Door:
             await self._access.admit(headers)
             check_content_type(headers)
             body = await read_body(receive, headers)
-            with self._admission.place():
+            with self._admission:
                 body = await self._score(body, headers, at)
         except Exception as caught:  # the boundary to the client: no traceback leaves
             error = expected(caught)

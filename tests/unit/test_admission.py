@@ -62,9 +62,9 @@ def test_what_is_no_time_is_passed_over(admission: Admission, clock: Clock, valu
 
 
 def test_each_bundle_under_way_keeps_back_time_for_its_answer(admission: Admission) -> None:
-    with admission.place():
+    with admission:
         assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S)
-        with admission.place(), admission.place():
+        with admission, admission:
             assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S - 2 * EACH_OTHER_S)
         assert admission.until(60.0) == pytest.approx(60.0 - ANSWER_S)
 
@@ -96,7 +96,7 @@ def test_a_wait_that_ended_in_time_keeps_nothing_back(admission: Admission, cloc
 
 def test_a_place_is_free_again_after_a_failure(admission: Admission) -> None:
     for _ in range(MOST_UNDER_WAY + 1):
-        with pytest.raises(ZeroDivisionError), admission.place():
+        with pytest.raises(ZeroDivisionError), admission:
             raise ZeroDivisionError
 
 
