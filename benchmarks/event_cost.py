@@ -18,8 +18,9 @@ import psycopg
 from benchmarks.events import BRANDS, CLICKED, ORDERED, SLOTS, bodies, ids_of, log_decisions
 from benchmarks.scratch import scratch_database
 from bidding.errors import StoreUnavailable
+from deployments import collector
 from deployments.event_intake import EventIntake
-from deployments.rollup import calm_collector
+from deployments.rollup import COLLECT_AFTER
 from stores.event_settings import RollupSettings, load_event_settings
 from stores.events import PostgresEvents
 from stores.feature_types import SlotKey
@@ -100,7 +101,7 @@ async def measure(url: str, events: int, batch: int, at_once: int) -> dict[str, 
 
     meter = Meter(url)
     taken = await meter.of(take)
-    calm_collector()  # as the rollup's replica does
+    collector.calm(COLLECT_AFTER)  # as the rollup's replica does
     counted = await meter.of(count)
     meter.close()
     for part in (publisher, redis, postgres):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
-from deployments import api, logs
+from deployments import api, collector, logs
 from deployments.admission import Admission
 from deployments.calls import Calls
 from deployments.door import Door
@@ -160,8 +159,7 @@ class Ingress:
         self._learning.start()
         self._models.shadow.start()
         self._reporter.start()
-        gc.collect()
-        gc.freeze()
+        collector.calm()
         yield
         await self._reading.aclose()
         await self._learning.aclose()

@@ -4,7 +4,6 @@ All state is in PostgreSQL: a replica that dies, or two that overlap, lose and r
 """
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,7 @@ import structlog
 from ray.serve.handle import DeploymentHandle
 
 from bidding.errors import StoreUnavailable
-from deployments import logs
+from deployments import collector, logs
 from deployments.metrics import Key, key
 from deployments.telemetry_report import Reporter
 from stores.event_settings import EventSettings, RollupSettings, load_event_settings
@@ -29,7 +28,8 @@ from stores.settings import load_settings
 TRANSACTION_TIMEOUT_S = 60.0
 KEEP_PARTITIONS_S = 3600.0
 RETRY_S = 1.0
-# Above what one batch makes, in objects that the collector tracks.
+# Above what one batch makes, in objects that the collector tracks: looking for cycles in each took
+# a third of the time of counting it.
 COLLECT_AFTER = 250_000
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,7 @@ class Rollup:
         send = telemetry.options(_by_reference=False).take.remote
         self._reporter = Reporter("Rollup", [self._read_metrics], send)
         self._reporter.start()
-        calm_collector()
+        collector.calm(COLLECT_AFTER)
 
     async def report(self) -> dict[str, Any]:
         """How far it is: events counted and waiting, attempts that failed."""
@@ -129,14 +129,6 @@ class Rollup:
         for task in self._tasks:
             if task.done():
                 raise RuntimeError("a task of the rollup has ended")
-
-
-def calm_collector() -> None:
-    """Let Python look for cycles seldom: a batch makes many objects and not one cycle, and looking
-    took a third of the time of counting it."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 20, 50)
 
 
 async def keep_for_ever(database_url: str, limits: EventSettings) -> None:

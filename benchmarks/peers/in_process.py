@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from fastapi import FastAPI
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
-from deployments import api
+from deployments import api, collector
 from deployments.door import Door
 from deployments.estimates import Estimator
 from deployments.learning import open_learning
@@ -64,8 +63,7 @@ class InProcess:
         await self._rules.refresh()
         following = asyncio.create_task(self._rules.follow())
         self._learning.start()
-        gc.collect()
-        gc.freeze()
+        collector.calm()
         yield
         following.cancel()
         await self._learning.aclose()
