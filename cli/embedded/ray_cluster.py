@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.embedded import haproxy, ports, probe, processes
+from cli.embedded import courtesy, haproxy, ports, probe, processes
 from cli.embedded.home import Home
 from cli.embedded.ports import PortBlock
 from cli.embedded.second_door import SecondDoor
@@ -159,6 +159,8 @@ class RayCluster:
         """`ray start` outlives a raylet that ends itself, so the raylet is asked too."""
         probe.expect_listener(self.block.ray_inner["node-manager-port"])
         probe.expect_ok(f"{self.dashboard_url}/api/version")
+        if process is not None:
+            courtesy.step_back(processes.family(process.pid))
 
     def stop(self, process: subprocess.Popen[bytes] | None) -> None:
         processes.end_child(process, grace_s=12)
