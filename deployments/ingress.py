@@ -15,6 +15,7 @@ from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
 from deployments import api, collector, logs
 from deployments.admission import Admission
+from deployments.autoscaling import BusyShare
 from deployments.calls import Calls
 from deployments.door import Door
 from deployments.dry_run import DryRunner
@@ -96,9 +97,14 @@ class Ingress:
         )
         self._model_calls = ModelCalls(scoring)
         self._models = open_models(settings, self._model_calls.reports, self._model_calls.shadow)
+        self._busy = BusyShare()
         self._meter = ScoreMeter()
         self._http = HttpMeter()
         self._reporter = self._open_reporter()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Serve asks for this every few seconds, on the event loop that answers bundles."""
+        return self._busy.stats()
 
     def __serve_build_asgi_app__(self) -> Door:
         access = self._ops.access

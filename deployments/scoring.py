@@ -14,6 +14,7 @@ from ray.serve.handle import DeploymentHandle
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
 from deployments import logs
+from deployments.autoscaling import BusyShare
 from deployments.challenger import Challengers, Said
 from deployments.line import LineServer, lines_folder
 from deployments.line_wire import Head, Reply
@@ -61,9 +62,14 @@ class Scoring:
         send = telemetry.options(_by_reference=False).take.remote
         self._reporter = Reporter("Scoring", [self._read_metrics], send)
         self._reporter.start()
+        self._busy = BusyShare()
         replica = serve.get_replica_context().replica_id.unique_id
         self._line = LineServer(lines_folder(settings), replica, self._answer_line)
         await self._line.start()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Serve asks for this every few seconds, on the event loop that scores."""
+        return self._busy.stats()
 
     async def score(
         self, batch: ScoreBatch, trace_id: str | None = None
