@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import structlog
 from ray.exceptions import RayError, RayTaskError
@@ -21,13 +22,18 @@ from stores.feature_types import RulesFetched, SlotKey, SlotsFetched
 
 METRICS_DEADLINE_S = 3.0
 LINES_TRIED = 2
+Way = Literal["line", "handle", "late"]
+WAYS: tuple[Way, ...] = get_args(Way)
 # What a call to another replica may raise: it died, was overloaded, or the cluster hiccuped.
 REMOTE_ERRORS = (RayError, RayServeException, ConnectionError)
 log = structlog.get_logger(__name__)
 
 
 class Calls:
-    """`traced` asks the other replicas what they did, too; `versions` are the last seen."""
+    """`traced` asks the other replicas what they did, too; `versions` are the last seen.
+
+    `made` counts the calls of the request path by the way that they took.
+    """
 
     def __init__(
         self,
@@ -44,6 +50,7 @@ class Calls:
         self._traced = traced
         self._lines = lines
         self.versions = Versions(None, None)
+        self.made: dict[Way, int] = dict.fromkeys(WAYS, 0)
 
     async def fetch_rules(self, deadline_s: float, at_least: int) -> RulesFetched:
         """Raises `StoreUnavailable`."""
@@ -102,12 +109,15 @@ class Calls:
             except LineLost:
                 continue
             except LineLate as error:
+                self.made["late"] += 1
                 log.warning("scoring_call_failed", error=type(error).__name__)
                 raise StoreUnavailable(f"scoring: {error}") from error
+            self.made["line"] += 1
             if reply.head.error is not None:
                 log.warning("scoring_call_failed", error=reply.head.error)
                 raise StoreUnavailable(f"scoring: {reply.head.error}")
             return reply
+        self.made["handle"] += 1
         return await self._score_by_handle(batch)
 
     async def _score_by_handle(self, batch: ScoreBatch) -> Reply:

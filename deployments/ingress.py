@@ -148,6 +148,7 @@ class Ingress:
             rules=self._rules,
             decisions=self._learning.log,
             events=self._learning.intake,
+            scoring=lambda: self._calls.made,
             waiting=lambda: self._gather.waiting,
             down=self._reading.down,
         )

@@ -59,6 +59,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("adbid_deadline_misses_total", "Bundles answered later than their tmax_ms"),
     _counter("adbid_near_cache_reads_total", "Reads of the ingress' near cache", "result"),
     _gauge("adbid_queue_length", "What waits: bundles, events, decisions", "queue"),
+    _counter("adbid_scoring_calls_total", "Calls to scoring: line, handle, or late (none)", "way"),
     _counter("adbid_decisions_total", "Decisions by what the log did with them", "outcome"),
     _counter("adbid_decision_log_dropped_total", "Decisions (bids_*: bids) not kept", "reason"),
     _counter("adbid_events_total", "Events by what became of them", "outcome"),

@@ -1,8 +1,9 @@
 """What an ingress tells the metrics besides its bundles: queues, cache, log, events, stores."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from deployments.calls import Way
 from deployments.decision_log import DecisionLog
 from deployments.event_intake import EventIntake
 from deployments.metrics import Key, key
@@ -22,6 +23,7 @@ class IngressParts:
     rules: RulesFeed
     decisions: DecisionLog
     events: EventIntake
+    scoring: Callable[[], Mapping[Way, int]]
     waiting: Callable[[], int]
     down: Callable[[], Iterable[str]]
 
@@ -37,6 +39,8 @@ class IngressParts:
         away = set(self.down())
         for store in STORES:
             found[key("adbid_store_up", store)] = int(store not in away)
+        for way, count in self.scoring().items():
+            found[key("adbid_scoring_calls_total", way)] = count
         return found | self._decisions() | self._events()
 
     def _decisions(self) -> dict[Key, float]:

@@ -176,6 +176,7 @@ async def test_a_replica_of_the_host_answers_by_its_line(folder: Path) -> None:
     assert [len(each.ctr) for each in found if each.ctr is not None] == [4, 2]
     assert np.array_equal(found[1].ctr, two.ctr / 2)  # type: ignore[arg-type]
     assert (found[0].cvr, calls.versions.ctr, handle.asked) == (None, "1", 0)
+    assert calls.made == {"line": 1, "handle": 0, "late": 0}
     await lines.aclose()
     server.close()
 
@@ -207,6 +208,7 @@ async def test_a_replica_that_goes_away_in_a_call_costs_nothing(folder: Path) ->
     (found,) = await calls.score([batch()])
     assert np.array_equal(found.ctr, batch().ctr / 4)  # type: ignore[arg-type]
     assert handle.asked == 1
+    assert calls.made == {"line": 0, "handle": 1, "late": 0}
     await lines.aclose()
     server.close()
 
@@ -244,6 +246,7 @@ async def test_one_that_stands_still_is_left_alone_until_it_answers(
     assert np.array_equal(found.ctr, batch().ctr / 4)  # type: ignore[arg-type]
     go.set()
     await until(lambda: lines.pick() is not None)
+    assert calls.made == {"line": 0, "handle": 1, "late": 1}
     (found,) = await calls.score([batch()])
     assert np.array_equal(found.ctr, batch().ctr / 2)  # type: ignore[arg-type]
     await lines.aclose()
