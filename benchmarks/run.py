@@ -78,10 +78,10 @@ def _measure(scratch: Path, rounds: int, seconds: float, *, defaults: bool) -> d
         without = services.degraded(ours) - before
         memory = services.memory_mib(ours)
         single = _rounds(running, scratch, ONE, max(rounds // 2, 1), seconds)
+        _stop(running, but=1)
         half = _half(ours, scratch, bodies, many[OURS], rounds, seconds)
         some: dict[str, Any] = {}
         if defaults:
-            _stop(running, but=1)
             some = _rounds([ours], scratch, SOME, max(rounds // 2, 1), seconds)
             _stop(running)
             some |= _untuned(scratch, booster, running, rounds, seconds)
@@ -210,7 +210,7 @@ def _half(
     rounds: int,
     seconds: float,
 ) -> dict[str, Any]:
-    """Half of the peak rate: each client waits between its requests."""
+    """Half of the peak rate, alone on the machine: each client waits between its requests."""
     script = scratch / "half-of-peak.lua"
     pause_ms = MANY / (peak["per_s"] / 2) * 1000
     write_wrk_script(script, bodies)
