@@ -33,6 +33,8 @@ from stores.event_settings import DecisionLogSettings
 SIMULATED_PREFIX = "sim:"
 # The ranking draws no lots: the winner would win again.
 CERTAIN = 1.0
+# For each row, between one batch and the next.
+BREATH_S = 0.0001
 RETRY_S = 0.5
 # Decisions turned into rows before other work of the event loop gets its turn: about 1 ms.
 _SLICE = 10
@@ -103,6 +105,8 @@ class DecisionLog:
                 await self._take_all()
                 while self._rows:
                     await self._write()
+                    # After an outage there are many; what is answered meanwhile goes before them.
+                    await asyncio.sleep(BREATH_S * min(len(self._rows), self._settings.batch_rows))
             except StoreUnavailable:
                 pause = RETRY_S
             except Exception:  # the boundary of a task that must outlive its bugs

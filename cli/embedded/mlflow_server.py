@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from cli.embedded import probe, processes
+from cli.embedded import courtesy, probe, processes
 from cli.embedded.errors import PartFailed
 from cli.embedded.home import Home
 from cli.embedded.postgres import ensure_databases
@@ -55,6 +55,7 @@ class MlflowServer:
             env=env,
             log=self.log,
             cwd=PROJECT_ROOT,
+            niceness=courtesy.NICENESS,
         )
 
     def ensure_database(self) -> None:

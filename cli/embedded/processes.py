@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +47,16 @@ def spawn(
     log: Path,
     cwd: Path,
     account: Account | None = None,
+    niceness: int = 0,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own, so that Ctrl-C reaches only the supervisor."""
+    """Start a child in a session of its own, so that Ctrl-C reaches only the supervisor.
+
+    With a `niceness` (0 to 19) the child and all that it starts step behind the others.
+    """
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
         log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -63,6 +68,17 @@ def spawn(
             group=account.gid if account else None,
             extra_groups=[] if account else None,
         )
+    if niceness:
+        _step_back(child.pid, niceness)
+    return child
+
+
+def _step_back(pid: int, niceness: int) -> None:
+    """Linux may share a core between sessions first, where only the session's niceness counts."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, max(niceness, os.getpriority(os.PRIO_PROCESS, pid)))
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def family(pid: int) -> list[psutil.Process]:

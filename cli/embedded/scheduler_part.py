@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.embedded import processes
+from cli.embedded import courtesy, processes
 from cli.embedded.errors import PartFailed
 from cli.embedded.home import Home
 from stores.settings import PROJECT_ROOT
@@ -34,6 +34,7 @@ class Scheduler:
             env=processes.child_env(self.home) | self.env,
             log=self.log,
             cwd=PROJECT_ROOT,
+            niceness=courtesy.NICENESS,
         )
 
     def check(self, process: subprocess.Popen[bytes] | None) -> None:
