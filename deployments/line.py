@@ -224,9 +224,9 @@ class Lines:
 
 
 def _own(folder: Path) -> None:
-    """Have `folder` and the one around it, for this user only. Raises `PermissionError` where
+    """Have `folder` and the two around it, for this user only. Raises `PermissionError` where
     another user got there first."""
-    for each in (folder.parent, folder):
+    for each in (folder.parent.parent, folder.parent, folder):
         each.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         seen = each.stat()
         if seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
