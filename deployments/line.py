@@ -188,7 +188,7 @@ class Lines:
 
     def pick(self) -> Line | None:
         """The line to ask next; None where there is none that answers."""
-        ready = [line for _, line in sorted(self._open.items()) if not line.lost and not line.late]
+        ready = [line for line in self._open.values() if not line.lost and not line.late]
         return ready[self._own() % len(ready)] if ready else None
 
     async def _run(self) -> None:
@@ -221,6 +221,8 @@ class Lines:
                 continue
             else:
                 self._open[path] = line
+        if found:  # in the same order for every ingress
+            self._open = dict(sorted(self._open.items()))
 
 
 def _own(folder: Path) -> None:

@@ -69,8 +69,8 @@ class Settings(BaseSettings):
 
     @property
     def sockets(self) -> Path:
-        """For unix sockets, whose paths hold 107 bytes; made with mode 0700."""
-        return Path("/tmp") / f"adbid-{home_id(self.home)}"  # noqa: S108
+        """See `sockets_of`."""
+        return sockets_of(self.home)
 
     @property
     def last_known(self) -> Path:
@@ -98,6 +98,11 @@ class Settings(BaseSettings):
 def home_id(home: Path) -> str:
     """Eight hex digits that tell this home's processes and sockets from another's."""
     return hashlib.sha256(str(home).encode()).hexdigest()[:8]
+
+
+def sockets_of(home: Path) -> Path:
+    """Ray's, HAProxy's and the lines' folder: short, since a unix socket's path holds 107 bytes."""
+    return Path("/tmp") / f"adbid-{home_id(home)}"  # noqa: S108 - made with mode 0700
 
 
 def load_settings(

@@ -117,7 +117,7 @@ _REFUSED = (
 )
 
 
-def first_holds(cores: int) -> int:
+def held_by_first(cores: int) -> int:
     """Bundles under way through a door that go to one ingress before others get any.
 
     A process that answers all the time finds its caches warm. With cores enough, a few; on two,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stores.settings import home_id
+from stores.settings import home_id, sockets_of
 
 MARK = "ADBID_HOME_ID"
 
@@ -44,9 +44,7 @@ class Home:
 
     @property
     def sockets(self) -> Path:
-        """Ray's, HAProxy's and the lines' folder, as `Settings.sockets` has it: short, since a
-        unix socket's path holds 107 bytes."""
-        return Path("/tmp") / f"adbid-{self.id}"  # noqa: S108 - made with mode 0700
+        return sockets_of(self.root)
 
     def log(self, part: str) -> Path:
         return self.logs / f"{part}.log"

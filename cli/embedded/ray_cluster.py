@@ -116,7 +116,7 @@ class RayCluster:
                 self.host,
                 self.block.http,
                 one_host=True,
-                first_holds=haproxy.first_holds(available_cpus()),
+                first_holds=haproxy.held_by_first(available_cpus()),
                 second=self.second_door,
             )
             env["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(wrapper)

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,7 @@ import pytest
 
 from cli.embedded import haproxy
 from cli.embedded.home import Home
+from tests.answering import Answering
 from tests.integration.test_haproxy import BINARY, running
 from tests.servers import free_port
 
@@ -35,22 +36,13 @@ class Replica(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-class _Named(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
+class _Named(Answering):
+    def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
         assert isinstance(self.server, Replica)
         self.rfile.read(int(self.headers["content-length"]))
         self.server.asked += 1
         self.server.go.wait(10)
-        body = self.server.name.encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.say(self.server.name)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -28,6 +28,7 @@ from cli.embedded.home import Home
 from cli.embedded.second_door import SecondDoor, config_of
 from deployments.door_refusals import DoorRefusals
 from stores.settings import PROJECT_ROOT
+from tests.answering import Answering
 from tests.servers import free_port
 from tests.slow_head import trickle_head
 
@@ -35,30 +36,22 @@ BINARY = haproxy.haproxy_binary()
 pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no HAProxy here")
 
 
-class _Echo(BaseHTTPRequestHandler):
+class _Echo(Answering):
     """Answers with the addresses that the request says it comes from, and, to a bundle, with when
     it came."""
 
-    protocol_version = "HTTP/1.1"
     go = threading.Event()
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
         self._answer("x-forwarded-for")
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
         self.rfile.read(int(self.headers["content-length"]))
         self.go.wait(10)
         self._answer("x-arrived-us")
 
     def _answer(self, header: str) -> None:
-        body = ", ".join(self.headers.get_all(header, [])).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.say(", ".join(self.headers.get_all(header, [])))
 
 
 class _Backend(ThreadingHTTPServer):

@@ -118,7 +118,7 @@ def test_a_damaged_call_is_a_broken_frame_or_a_batch(at: int, other: bytes, cut:
 
 # What a replica answers: half of the posterior, by version 1.
 def half(asked: ScoreBatch, trace_id: str | None, traced: bool) -> Reply:
-    return Reply(asked.ctr / 2, None, Head("1", span=None))
+    return Reply(asked.ctr / 2, None, Head("1"))
 
 
 class Handle:
@@ -217,12 +217,11 @@ async def test_one_that_stands_still_is_left_alone_until_it_answers(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line_module, "PATIENCE_S", 0.05)
-    go, asked = threading.Event(), threading.Event()
+    go = threading.Event()
 
-    def stands_still(asked_: ScoreBatch, trace_id: str | None, traced: bool) -> Reply:
-        asked.set()
+    def stands_still(asked: ScoreBatch, trace_id: str | None, traced: bool) -> Reply:
         go.wait(10)
-        return half(asked_, trace_id, traced)
+        return half(asked, trace_id, traced)
 
     def serve() -> None:
         async def run() -> None:
