@@ -21,6 +21,7 @@ from bidding.batch import Float32s, ScoreBatch
 from bidding.distinct import DistinctRows
 from bidding.encoder import Encoder
 from bidding.errors import ContractMismatch, ModelRefused, StoreUnavailable
+from stores import direct_predict
 
 BOOSTER = "model.ubj"
 ENCODER = "encoder.json"
@@ -65,9 +66,9 @@ class ServingModel:
         matrix = self.encoder.transform(batch)
         kinds = self._distinct.of(matrix, margin)
         if kinds is None:
-            return self._predict(matrix, margin)
+            return direct_predict.predict(self.booster, matrix, margin)
         first, kind = kinds
-        return self._predict(matrix[first], margin[first]).take(kind)
+        return direct_predict.predict(self.booster, matrix[first], margin[first]).take(kind)
 
     def contributions(
         self, batch: ScoreBatch, posterior: Float32s
@@ -97,12 +98,6 @@ class ServingModel:
             self.predict(batch, batch.ctr)
             times.append(time.perf_counter() - started)
         return float(np.median(times)) * 1000.0
-
-    def _predict(self, matrix: Float32s, margin: Float32s) -> Float32s:
-        found: Float32s = self.booster.inplace_predict(
-            matrix, base_margin=margin, validate_features=False
-        )
-        return found
 
     def _margin(self, posterior: Float32s) -> Float32s:
         inside = np.clip(posterior, _LEAST, 1 - 1e-6)
