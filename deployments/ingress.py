@@ -13,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
-from deployments import api, collector, logs
+from deployments import api, collector, http_server, logs
 from deployments.admission import Admission
 from deployments.autoscaling import BusyShare
 from deployments.calls import Calls
@@ -61,6 +61,7 @@ class Ingress:
         telemetry: DeploymentHandle,
     ) -> None:
         logs.configure("ingress")
+        http_server.install()
         settings = load_settings()
         self._tracing = open_tracing()
         self._lines = Lines(lines_folder(settings), _own_number)
@@ -184,8 +185,7 @@ class Ingress:
         request = decode(_WARM_UP)
         view = self._rules.serving
         bids = to_bids(request.bids, [0])
-        posteriors = self._estimator.posteriors(view, slot, bids.brand_ids)
-        batch = self._estimator.batch(request, datetime.now(UTC), view, slot, bids, posteriors)
+        _, batch = self._estimator.estimate(request, datetime.now(UTC), view, slot, bids)
         with contextlib.suppress(StoreUnavailable):
             await self._calls.score([batch])
         await self._calls.fetch_slots([1], RULES_DEADLINE_S, 0)
