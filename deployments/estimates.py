@@ -72,17 +72,26 @@ class Estimator:
         """As `configs/features.yaml` says."""
         return cls(load_contract(), Shrinkage())
 
-    def posteriors(
-        self, view: RulesView, slot: SlotFeatures, brand_ids: NDArray[np.int64]
-    ) -> Posteriors:
-        """The posterior CTR and CVR of each bid's brand on this slot.
+    def estimate(
+        self, request: ScoreRequest, at: datetime, view: RulesView, slot: SlotFeatures, bids: Bids
+    ) -> tuple[Posteriors, ScoreBatch]:
+        """The posterior CTR and CVR of each bid's brand on this slot, and the bundle's matrix."""
+        rows = view.rows_of(bids.brand_ids)
+        posteriors = self._posteriors(view, slot, bids.brand_ids, rows)
+        return posteriors, self._batch(request, at, view, slot, rows, posteriors)
 
-        Worked out once for all brands of a catalogue that is not too large, and kept while
-        neither slot nor rules change: a warm bundle only picks its rows.
-        """
+    def _posteriors(
+        self,
+        view: RulesView,
+        slot: SlotFeatures,
+        brand_ids: NDArray[np.int64],
+        rows: NDArray[np.intp],
+    ) -> Posteriors:
+        """Worked out once for all brands of a catalogue that is not too large, and kept while
+        neither slot nor rules change: a warm bundle only picks its rows."""
         if len(view.rules.brand_ids) > LARGEST_TABLE:
             return self.work_out(view, slot, brand_ids)
-        return self._table(view, slot).take(view.rows_of(brand_ids))
+        return self._table(view, slot).take(rows)
 
     def _table(self, view: RulesView, slot: SlotFeatures) -> Posteriors:
         held = self._tables.get(slot.slot_id)
@@ -98,7 +107,7 @@ class Estimator:
     def work_out(
         self, view: RulesView, slot: SlotFeatures, brand_ids: NDArray[np.int64]
     ) -> Posteriors:
-        """The same as `posteriors`, for these brands alone and without keeping anything."""
+        """The posteriors of these brands alone, without keeping anything."""
         pairs = slot.pairs.decayed_of(brand_ids)
         brands = view.counts_of(brand_ids)
         d = slot.decayed
@@ -117,13 +126,13 @@ class Estimator:
         )
         return pair_posterior(history, prior, self._shrinkage)
 
-    def batch(
+    def _batch(
         self,
         request: ScoreRequest,
         at: datetime,
         view: RulesView,
         slot: SlotFeatures,
-        bids: Bids,
+        rows: NDArray[np.intp],
         posteriors: Posteriors,
     ) -> ScoreBatch:
         """The matrix of one bundle, as the contract lays it out."""
@@ -145,9 +154,9 @@ class Estimator:
             "segment_count": len(request.segments),
         }
         per_bid: dict[str, ArrayLike] = {
-            "creative_type": _codes([bid.creative_type for bid in request.bids]),
-            "creative": _codes([bid.creative for bid in request.bids]),
-            "brand": view.brand_codes.take(view.rows_of(bids.brand_ids)),
+            "creative_type": _codes(request.creative_types),
+            "creative": _codes(request.creatives),
+            "brand": view.brand_codes.take(rows),
             "slot_rate": posteriors.ctr_posterior.slot_mean,
             "brand_rate": posteriors.ctr_posterior.brand_mean,
         }

@@ -6,6 +6,7 @@ OpenAPI schema, so what is documented is what is checked.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Literal
 
 import msgspec
@@ -48,7 +49,7 @@ class BidIn(Struct, forbid_unknown_fields=True, gc=False):
     max_vpi: Value | None = None
 
 
-class ScoreRequest(Struct, forbid_unknown_fields=True):
+class ScoreRequest(Struct, forbid_unknown_fields=True, dict=True):
     """One impression of a slot and the bids for it. Give `slot_id` (ours) or `slot` (yours)."""
 
     bids: Annotated[list[BidIn], Meta(min_length=1, description=f"At most {MAX_BIDS}")]
@@ -64,6 +65,16 @@ class ScoreRequest(Struct, forbid_unknown_fields=True):
     auction: Literal["first_price", "second_price"] = "first_price"
     tmax_ms: Annotated[float, Meta(ge=1, le=10_000)] = 25.0
     explain: bool = False
+
+    @cached_property
+    def creative_types(self) -> list[str]:
+        """Each bid's."""
+        return [bid.creative_type for bid in self.bids]
+
+    @cached_property
+    def creatives(self) -> list[str]:
+        """Each bid's."""
+        return [bid.creative for bid in self.bids]
 
     @property
     def slot_key(self) -> int | str:

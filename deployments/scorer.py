@@ -123,8 +123,9 @@ class Scorer:
         now = self._clock()
         read = await self._read_slot(request, until)
         bids = to_bids(request.bids, _brand_ids(request, view))
-        posteriors = self._estimator.posteriors(view, read.slot, bids.brand_ids)
-        batch = self._estimator.batch(request, request.at(now), view, read.slot, bids, posteriors)
+        posteriors, batch = self._estimator.estimate(
+            request, request.at(now), view, read.slot, bids
+        )
         prediction, scored = await self._ask_models(batch, until)
         odds = _odds(posteriors, prediction)
         evaluation = evaluate_bids(bids, read.slot.terms(), odds, view.rules, request.auction_type)
