@@ -87,16 +87,20 @@ def evaluate_bids(
     odds: Odds,
     rules: RuleBook | CompiledRules,
     auction: AuctionType = AuctionType.FIRST_PRICE,
+    rows: NDArray[np.intp] | None = None,
 ) -> Evaluation:
     """Value, filter, cap, rank and price one bundle. The order of the bids never matters.
 
-    A plain `RuleBook` is compiled on each call: a service compiles once per change.
+    A plain `RuleBook` is compiled on each call: a service compiles once per change. `rows` is what
+    `CompiledRules.rows_of` says of the bids' brands, where the caller has asked it already.
     Raises `BrokenRuleBook` when a brand of a plain book names a missing strategy.
     """
     compiled = rules if isinstance(rules, CompiledRules) else compile_rules(rules)
+    if rows is None:
+        rows = compiled.rows_of(bids.brand_ids)
     # Absurd amounts overflow to infinity and then count as the largest number there is.
     with np.errstate(over="ignore", invalid="ignore"):
-        valued = _value(bids, slot, odds, compiled)
+        valued = _value(bids, slot, odds, compiled, rows)
         reason = _no_bids(valued, slot)
         order = _rank(valued, reason)
         if len(order):
@@ -110,8 +114,10 @@ def re_evaluate(logged: LoggedBundle, rules: RuleBook | CompiledRules) -> Evalua
     return evaluate_bids(logged.bids, logged.slot, logged.odds, rules, logged.auction)
 
 
-def _value(bids: Bids, slot: SlotTerms, odds: Odds, rules: CompiledRules) -> _Valued:
-    terms = rules.terms(bids)
+def _value(
+    bids: Bids, slot: SlotTerms, odds: Odds, rules: CompiledRules, rows: NDArray[np.intp]
+) -> _Valued:
+    terms = rules.terms(bids, rows)
     quality = quality_of(bids.pricing_models, odds)
     exponent = rules.quality_exponents.take(bids.pricing_models)
     quality_multiplier = squash(quality.factor, exponent)

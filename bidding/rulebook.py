@@ -53,11 +53,14 @@ class CompiledRules:
     """Second-price increment per 1,000 impressions (CPM)."""
     version: int
 
-    def terms(self, bids: Bids) -> BrandTerms:
-        """The brands' side of a bundle; a bid's own thresholds come before its brand's."""
-        rows = self.brand_ids.searchsorted(bids.brand_ids)
-        unknown_row = len(self.brand_ids) - 1
-        rows = np.where(self.brand_ids.take(rows) == bids.brand_ids, rows, unknown_row)
+    def rows_of(self, brand_ids: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Where the brands stand, intp[n]; the last row for unknown ones."""
+        rows = self.brand_ids.searchsorted(brand_ids)
+        return np.where(self.brand_ids.take(rows) == brand_ids, rows, len(self.brand_ids) - 1)
+
+    def terms(self, bids: Bids, rows: NDArray[np.intp]) -> BrandTerms:
+        """The brands' side of a bundle whose brands stand in `rows`; a bid's own thresholds come
+        before its brand's."""
         cells = rows * len(PricingModel) + bids.pricing_models
         return BrandTerms(
             known=self.known.take(rows),

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bidding.batch import ScoreBatch
-from bidding.bundle import Bids
 from bidding.contract import FeatureContract, code, codes
 from bidding.evaluate import Evaluation
 from bidding.explain import Contributions, Explanation, FactorGroup, explain
@@ -27,21 +26,37 @@ ByGroup = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Posteriors:
-    """Both rates of n pairs: `ctr`, `cvr` are the means, the posteriors hold the rest."""
+    """Both rates of n pairs: `ctr`, `cvr` are the means, `slot_rate`, `brand_rate` those that
+    stand behind the CTR. The posteriors hold the rest: of these pairs, or, where there are `rows`,
+    of more, among which those are these pairs'."""
 
     ctr_posterior: Posterior
     cvr_posterior: Posterior
     ctr: Floats
     cvr: Floats
+    slot_rate: Floats
+    brand_rate: Floats
+    rows: NDArray[np.intp] | None = None
 
     def take(self, rows: NDArray[np.intp]) -> "Posteriors":
-        """The pairs of these rows."""
+        """The pairs of these rows, of posteriors that are whole."""
         return Posteriors(
-            self.ctr_posterior.take(rows),
-            self.cvr_posterior.take(rows),
+            self.ctr_posterior,
+            self.cvr_posterior,
             self.ctr.take(rows),
             self.cvr.take(rows),
+            self.slot_rate.take(rows),
+            self.brand_rate.take(rows),
+            rows,
         )
+
+    def intervals(self) -> tuple[Floats, Floats]:
+        """The 95% intervals of CTR and CVR, float64[n, 2] each: explanations alone need them."""
+        ctr, cvr = (
+            np.column_stack((each if self.rows is None else each.take(self.rows)).interval())
+            for each in (self.ctr_posterior, self.cvr_posterior)
+        )
+        return ctr, cvr
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +88,27 @@ class Estimator:
         return cls(load_contract(), Shrinkage())
 
     def estimate(
-        self, request: ScoreRequest, at: datetime, view: RulesView, slot: SlotFeatures, bids: Bids
+        self,
+        request: ScoreRequest,
+        at: datetime,
+        view: RulesView,
+        slot: SlotFeatures,
+        rows: NDArray[np.intp],
     ) -> tuple[Posteriors, ScoreBatch]:
-        """The posterior CTR and CVR of each bid's brand on this slot, and the bundle's matrix."""
-        rows = view.rows_of(bids.brand_ids)
-        posteriors = self._posteriors(view, slot, bids.brand_ids, rows)
+        """The posterior CTR and CVR of each bid's brand on this slot, and the bundle's matrix.
+
+        `rows` is where the brands stand in the rules.
+        """
+        posteriors = self._posteriors(view, slot, rows)
         return posteriors, self._batch(request, at, view, slot, rows, posteriors)
 
     def _posteriors(
-        self,
-        view: RulesView,
-        slot: SlotFeatures,
-        brand_ids: NDArray[np.int64],
-        rows: NDArray[np.intp],
+        self, view: RulesView, slot: SlotFeatures, rows: NDArray[np.intp]
     ) -> Posteriors:
         """Worked out once for all brands of a catalogue that is not too large, and kept while
         neither slot nor rules change: a warm bundle only picks its rows."""
         if len(view.rules.brand_ids) > LARGEST_TABLE:
-            return self.work_out(view, slot, brand_ids)
+            return self.work_out(view, slot, view.rules.brand_ids.take(rows))
         return self._table(view, slot).take(rows)
 
     def _table(self, view: RulesView, slot: SlotFeatures) -> Posteriors:
@@ -115,7 +133,7 @@ class Estimator:
         counts = (pairs, slots, brands)
         ctr = self._posterior(counts, _CLICKS, _IMPRESSIONS, _prior(view, slot, "ctr"))
         cvr = self._posterior(counts, _CONVERSIONS, _CLICKS, _prior(view, slot, "cvr"))
-        return Posteriors(ctr, cvr, ctr.mean, cvr.mean)
+        return Posteriors(ctr, cvr, ctr.mean, cvr.mean, ctr.slot_mean, ctr.brand_mean)
 
     def _posterior(
         self, counts: tuple[Floats, Floats, Floats], hits: int, trials: int, prior: Prior
@@ -157,8 +175,8 @@ class Estimator:
             "creative_type": _codes(request.creative_types),
             "creative": _codes(request.creatives),
             "brand": view.brand_codes.take(rows),
-            "slot_rate": posteriors.ctr_posterior.slot_mean,
-            "brand_rate": posteriors.ctr_posterior.brand_mean,
+            "slot_rate": posteriors.slot_rate,
+            "brand_rate": posteriors.brand_rate,
         }
         segments = codes(request.segments)
         return bundle_batch(
@@ -170,11 +188,12 @@ class Estimator:
     ) -> list[dict[str, object]]:
         """Each bid's factors, in the bundle's order."""
         n = len(evaluation.bids)
+        ctr_interval, cvr_interval = posteriors.intervals()
         found = Contributions(
             ctr_log_odds=_by_group(contributions.get("ctr"), n),
             cvr_log_odds=_by_group(contributions.get("cvr"), n),
-            ctr_interval=np.column_stack(posteriors.ctr_posterior.interval()),
-            cvr_interval=np.column_stack(posteriors.cvr_posterior.interval()),
+            ctr_interval=ctr_interval,
+            cvr_interval=cvr_interval,
         )
         return [_plain(explain(evaluation, index, found)) for index in range(n)]
 

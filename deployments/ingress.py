@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -31,7 +32,7 @@ from deployments.models import open_models
 from deployments.ops import open_ops
 from deployments.reading import RULES_DEADLINE_S, Reading
 from deployments.routes import prometheus, training
-from deployments.score_request import decode, to_bids
+from deployments.score_request import decode
 from deployments.scorer import NO_PREDICTION, Prediction, Scored, Scorer
 from deployments.security import HttpMeter
 from deployments.slot_source import SlotSource, default_slot
@@ -184,8 +185,8 @@ class Ingress:
         slot = default_slot(1)
         request = decode(_WARM_UP)
         view = self._rules.serving
-        bids = to_bids(request.bids, [0])
-        _, batch = self._estimator.estimate(request, datetime.now(UTC), view, slot, bids)
+        rows = view.rules.rows_of(np.zeros(1, np.int64))
+        _, batch = self._estimator.estimate(request, datetime.now(UTC), view, slot, rows)
         with contextlib.suppress(StoreUnavailable):
             await self._calls.score([batch])
         await self._calls.fetch_slots([1], RULES_DEADLINE_S, 0)

@@ -50,7 +50,7 @@ class Catalogue:
             raise StoreUnavailable("the rules were never read; try again in a moment")
         if isinstance(key, str):
             return view.brand_ids.get(key)
-        row = view.rows_of(np.array([key]))[0]
+        row = view.rules.rows_of(np.array([key]))[0]
         return key if view.rules.brand_ids[row] == key else None
 
 

@@ -39,15 +39,9 @@ class RulesView:
     brand_codes: Int32s
     snapshot: RulesSnapshot
 
-    def rows_of(self, brand_ids: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Where the brands stand; the last row for unknown ones."""
-        ids = self.rules.brand_ids
-        rows = ids.searchsorted(brand_ids)
-        return np.where(ids.take(rows) == brand_ids, rows, len(ids) - 1)
-
     def counts_of(self, brand_ids: NDArray[np.int64]) -> Floats:
         """Decayed counts of the brands, float64[3, n]; 0 without history."""
-        return self.counts[:, self.rows_of(brand_ids)]
+        return self.counts[:, self.rules.rows_of(brand_ids)]
 
 
 def view_of(snapshot: RulesSnapshot) -> RulesView:

@@ -123,12 +123,15 @@ class Scorer:
         now = self._clock()
         read = await self._read_slot(request, until)
         bids = to_bids(request.bids, _brand_ids(request, view))
+        rows = view.rules.rows_of(bids.brand_ids)
         posteriors, batch = self._estimator.estimate(
-            request, request.at(now), view, read.slot, bids
+            request, request.at(now), view, read.slot, rows
         )
         prediction, scored = await self._ask_models(batch, until)
         odds = _odds(posteriors, prediction)
-        evaluation = evaluate_bids(bids, read.slot.terms(), odds, view.rules, request.auction_type)
+        evaluation = evaluate_bids(
+            bids, read.slot.terms(), odds, view.rules, request.auction_type, rows
+        )
         degraded = _degraded(read, scored, self._rules, self._away())
         explained = None
         if request.explain:
