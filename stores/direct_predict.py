@@ -26,7 +26,8 @@ _SETTINGS = (
 def predict(booster: xgb.Booster, matrix: Float32s, margin: Float32s) -> Float32s:
     """Probabilities, float32[N], of float32[N, columns] with what each row starts from, float32[N].
 
-    The same numbers as `inplace_predict`. Raises `XGBoostError`, also for rows of another width.
+    The same numbers as `inplace_predict`. Raises `XGBoostError`, also for rows of another width and
+    for a booster that says several numbers of a row.
     """
     matrix = np.ascontiguousarray(matrix, np.float32)
     margin = np.ascontiguousarray(margin, np.float32)

@@ -74,6 +74,15 @@ def test_margins_of_another_length_are_refused(booster: xgb.Booster) -> None:
         predict(booster, np.zeros((3, COLUMNS), np.float32), np.zeros(2, np.float32))
 
 
+def test_a_booster_of_several_outputs_is_refused() -> None:
+    rows = np.random.default_rng(2).random((60, COLUMNS)).astype(np.float32)
+    settings = {"objective": "multi:softprob", "num_class": 3, "nthread": 1}
+    booster = xgb.train(settings, xgb.DMatrix(rows, np.arange(60) % 3), 2)
+
+    with pytest.raises(xgb.core.XGBoostError, match="base_margin"):
+        predict(booster, rows, np.zeros(60, np.float32))
+
+
 def test_threads_do_not_mix_their_rows(booster: xgb.Booster) -> None:
     asked = [rows_of(seed, 40 + seed) for seed in range(64)]
 
