@@ -142,6 +142,7 @@ def _untuned(
     flags = {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "0",
         "RAY_SERVE_ENABLE_HA_PROXY": "0",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.1",
         "RAY_worker_niceness": "15",
         "ADBID_SERVE_CONFIG": str(PROJECT_ROOT / "benchmarks" / "defaults_serve.yaml"),
     }

@@ -95,12 +95,38 @@ class Estimator:
         slot: SlotFeatures,
         rows: NDArray[np.intp],
     ) -> tuple[Posteriors, ScoreBatch]:
-        """The posterior CTR and CVR of each bid's brand on this slot, and the bundle's matrix.
-
-        `rows` is where the brands stand in the rules.
-        """
+        """The posterior CTR and CVR of each bid's brand on this slot, and the bundle's matrix as
+        the contract lays it out. `rows` is where the brands stand in the rules."""
         posteriors = self._posteriors(view, slot, rows)
-        return posteriors, self._batch(request, at, view, slot, rows, posteriors)
+        shared = {
+            "placement_score": slot.placement_score,
+            "partner_quality": slot.partner.quality,
+            "device_type": code(request.device_type),
+            "hour_of_day": at.hour,
+            "day_of_week": at.weekday(),
+            "width": float("nan") if slot.width is None else slot.width,
+            "height": float("nan") if slot.height is None else slot.height,
+            "floor": slot.floor,
+            "format": _cached_code(slot.format or ""),
+            "partner": _cached_code(slot.partner.external_key),
+            "browser": code(request.browser),
+            "region": code(request.region),
+            "city": code(request.city),
+            "site": code(request.site),
+            "segment_count": len(request.segments),
+        }
+        per_bid: dict[str, ArrayLike] = {
+            "creative_type": _codes(request.creative_types),
+            "creative": _codes(request.creatives),
+            "brand": view.brand_codes.take(rows),
+            "slot_rate": posteriors.slot_rate,
+            "brand_rate": posteriors.brand_rate,
+        }
+        segments = codes(request.segments)
+        batch = bundle_batch(
+            self._contract, shared, segments, per_bid, posteriors.ctr, posteriors.cvr
+        )
+        return posteriors, batch
 
     def _posteriors(
         self, view: RulesView, slot: SlotFeatures, rows: NDArray[np.intp]
@@ -143,45 +169,6 @@ class Estimator:
             pairs[hits], pairs[trials], slots[hits], slots[trials], brands[hits], brands[trials]
         )
         return pair_posterior(history, prior, self._shrinkage)
-
-    def _batch(
-        self,
-        request: ScoreRequest,
-        at: datetime,
-        view: RulesView,
-        slot: SlotFeatures,
-        rows: NDArray[np.intp],
-        posteriors: Posteriors,
-    ) -> ScoreBatch:
-        """The matrix of one bundle, as the contract lays it out."""
-        shared = {
-            "placement_score": slot.placement_score,
-            "partner_quality": slot.partner.quality,
-            "device_type": code(request.device_type),
-            "hour_of_day": at.hour,
-            "day_of_week": at.weekday(),
-            "width": float("nan") if slot.width is None else slot.width,
-            "height": float("nan") if slot.height is None else slot.height,
-            "floor": slot.floor,
-            "format": _cached_code(slot.format or ""),
-            "partner": _cached_code(slot.partner.external_key),
-            "browser": code(request.browser),
-            "region": code(request.region),
-            "city": code(request.city),
-            "site": code(request.site),
-            "segment_count": len(request.segments),
-        }
-        per_bid: dict[str, ArrayLike] = {
-            "creative_type": _codes(request.creative_types),
-            "creative": _codes(request.creatives),
-            "brand": view.brand_codes.take(rows),
-            "slot_rate": posteriors.slot_rate,
-            "brand_rate": posteriors.brand_rate,
-        }
-        segments = codes(request.segments)
-        return bundle_batch(
-            self._contract, shared, segments, per_bid, posteriors.ctr, posteriors.cvr
-        )
 
     def explanations(
         self, evaluation: Evaluation, posteriors: Posteriors, contributions: dict[str, ByGroup]

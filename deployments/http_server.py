@@ -16,8 +16,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 TAKEN_AT_ONCE = 16
 _STATUS_LINE = b"HTTP/1.1 "
 _HERE = f"{__name__}:OneWriteProtocol"
-
-
 _start = uvicorn.Server.startup
 
 
