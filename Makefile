@@ -10,7 +10,7 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 ADBID := $(BIN)/adbid
 PYTEST_ARGS ?=
-# Tests mostly wait for servers: two files at a time, in their order (the browser's, the longest, first).
+# Tests mostly wait for servers: two files at a time, in the order of tests/conftest.py.
 SIDE_BY_SIDE ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The first Python that fits; `make PYTHON=/path/to/python ...` takes another.

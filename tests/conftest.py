@@ -22,6 +22,18 @@ from stores.migrating import migrate
 from stores.seed import seed
 from tests.servers import PostgresProcess, RedisProcess
 
+# Whole systems are started when the browser is done: its own one trains, behind all else that runs.
+_FOLDERS = ("browser", "contract", "golden", "integration", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn_of)
+
+
+def _turn_of(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    return _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment_as_before() -> Iterator[None]:

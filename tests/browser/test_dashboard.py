@@ -23,7 +23,7 @@ from tests.ipinyou_log import write_log
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine"),
 ]
 PORT = 18_400
@@ -179,7 +179,7 @@ def test_every_page_and_journey_in_a_browser(service: Service) -> None:
     pictures = os.environ.get("ADBID_PICTURES")
     pnpm(
         "e2e",
-        timeout_s=400,
+        timeout_s=700,
         ADBID_URL=URL,
         ADBID_ADMIN_KEY=service.admin_key,
         ADBID_VIEW_KEY=service.make_key("viewer", "view"),
