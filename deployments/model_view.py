@@ -1,6 +1,7 @@
 """Everything that is known of the models, from MLflow, the history, outcomes and replicas."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,8 @@ RELIABILITY = "reliability.json"
 # Of the newest so many versions the metrics are read; a finished run's never change.
 WITH_METRICS = 30
 SHOWN_CHANGES = 100
+# MLflow works tens of milliseconds for an answer: people who look at the same time share one.
+KEPT_S = 2.0
 Reports = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
@@ -37,7 +40,10 @@ class _Curve(msgspec.Struct):
 
 
 class ModelView:
-    """Reads; every method may raise `StoreUnavailable`."""
+    """Reads; every method may raise `StoreUnavailable`.
+
+    What MLflow holds is asked for at most every `KEPT_S`, and anew after `forget`.
+    """
 
     def __init__(
         self,
@@ -47,12 +53,15 @@ class ModelView:
         *,
         days: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._promotions = promotions
         self._quality = quality
         self._reports = reports
         self._days = days
         self._clock = clock
+        self._monotonic = monotonic
+        self._held: dict[str, tuple[float, list[ModelVersion]]] = {}
         self._figures: dict[str, dict[str, float]] = {}
 
     async def fetch(self) -> Models:
@@ -66,12 +75,22 @@ class ModelView:
             registry_reachable=None not in registered,
         )
 
+    def forget(self) -> None:
+        """An alias was moved here: who looks next shall see it."""
+        self._held.clear()
+
     async def _registered(self, name: str) -> list[ModelVersion] | None:
-        """What MLflow holds; None where it does not answer."""
+        """What MLflow holds, or held just now; None where it does not answer."""
+        asked = self._monotonic()
+        held_at, versions = self._held.get(name, (-KEPT_S, []))
+        if asked - held_at < KEPT_S:
+            return versions
         try:
-            return await self._promotions.registry.versions(name)
+            versions = await self._promotions.registry.versions(name)
         except StoreUnavailable:
             return None
+        self._held[name] = asked, versions
+        return versions
 
     async def fetch_reliability(self, name: str, version: str) -> Reliability:
         """The curve that training left. Raises `NotFound`."""

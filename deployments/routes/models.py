@@ -57,7 +57,9 @@ def build(promotions: Promotions, view: ModelView, access: Access) -> APIRouter:
         name: Name, body: PromoteIn, key: Annotated[KeyRecord, access.require("ml")]
     ) -> ModelChange:
         author = author_of(key, body.reason)
-        return change_of(await promotions.promote(name, body.version, author, force=body.force))
+        change = await promotions.promote(name, body.version, author, force=body.force)
+        view.forget()
+        return change_of(change)
 
     @router.post(
         "/{name}/rollback",
@@ -68,6 +70,8 @@ def build(promotions: Promotions, view: ModelView, access: Access) -> APIRouter:
     async def roll_back(
         name: Name, body: RollbackIn, key: Annotated[KeyRecord, access.require("ml")]
     ) -> ModelChange:
-        return change_of(await promotions.roll_back(name, author_of(key, body.reason)))
+        change = await promotions.roll_back(name, author_of(key, body.reason))
+        view.forget()
+        return change_of(change)
 
     return router

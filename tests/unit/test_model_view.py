@@ -1,0 +1,73 @@
+"""What people see of the models costs MLflow little, and is new where it was changed."""
+
+from typing import Any
+
+from deployments.model_view import KEPT_S, ModelView
+from stores.memory_live_quality import MemoryLiveQuality
+from stores.memory_model_changes import MemoryModelChanges
+from stores.model_registry import CHAMPION, CTR_MODEL, MemoryRegistry, ModelVersion
+from stores.promotion import Promotions
+
+
+class Counted(MemoryRegistry):
+    """Counts how often it is asked for the CTR model's versions."""
+
+    asked = 0
+
+    async def versions(self, name: str) -> list[ModelVersion]:
+        self.asked += name == CTR_MODEL
+        return await super().versions(name)
+
+
+class Looked:
+    """A view over one registered version, with a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.registry = Counted()
+        self.registry.add(ModelVersion(CTR_MODEL, "1"))
+        promotions = Promotions(self.registry, MemoryModelChanges())
+        quality = MemoryLiveQuality()
+        self.view = ModelView(promotions, quality, _reports, days=7, monotonic=lambda: self.now)
+
+    async def aliases(self) -> list[str]:
+        model = (await self.view.fetch()).models[0]
+        return list(model.versions[0].aliases)
+
+    async def move(self) -> None:
+        await self.registry.set_alias(CTR_MODEL, CHAMPION, "1")
+
+
+async def _reports() -> list[dict[str, Any]]:
+    return []
+
+
+async def test_who_looks_at_the_same_time_shares_an_answer() -> None:
+    looked = Looked()
+    for _ in range(5):
+        assert await looked.aliases() == []
+    assert looked.registry.asked == 1
+
+
+async def test_what_was_moved_in_mlflow_is_seen_two_seconds_later() -> None:
+    looked = Looked()
+    await looked.aliases()
+    await looked.move()
+    looked.now += KEPT_S
+    assert await looked.aliases() == [CHAMPION]
+
+
+async def test_what_was_moved_here_is_seen_at_once() -> None:
+    looked = Looked()
+    await looked.aliases()
+    await looked.move()
+    looked.view.forget()
+    assert await looked.aliases() == [CHAMPION]
+
+
+async def test_that_mlflow_does_not_answer_is_not_kept() -> None:
+    looked = Looked()
+    looked.registry.down = True
+    assert (await looked.view.fetch()).registry_reachable is False
+    looked.registry.down = False
+    assert (await looked.view.fetch()).registry_reachable is True
