@@ -45,13 +45,17 @@ done
 {arguments}exec {binary} "$@"
 """
 
-# Bundles go to the first of the ingresses until it holds a few, then to the one that holds least.
-_FIRST = r"""    first=$(sed -n 's/^ *server \(SERVE_REPLICA_[^ ]*\) .*/\1/p' "$word" |
-      sort | head -n 1)
-    few="{{ path /api/score }} {{ srv_conn($first) lt {holds} }}"
-    [ -z "$first" ] || first="\\n    use-server $first if $few"
+# Bundles go to the first of the ingresses, pages and events to the last, until it holds a few; then
+# to the one that holds least. What a page costs is not paid by a bundle that waits behind it.
+_FIRST = r"""    ingresses=$(sed -n 's/^ *server \(SERVE_REPLICA_[^ ]*\) .*/\1/p' "$word" | sort)
+    first=$(echo "$ingresses" | head -n 1) last=$(echo "$ingresses" | tail -n 1)
+    prefer='' bundle='{{ path /api/score }}'
+    if [ "$first" != "$last" ]; then
+      prefer="\\n    use-server $first if $bundle {{ srv_conn($first) lt {holds} }}"
+      prefer="$prefer\\n    use-server $last if !$bundle {{ srv_conn($last) lt {holds} }}"
+    fi
 """
-_PREFER_FIRST = r"""        -e "s|^ *http-reuse .*|&$first|" \
+_PREFER_FIRST = r"""        -e "s|^ *http-reuse .*|&$prefer|" \
 """
 
 # A configuration without replicas, as Ray has when it starts anew, is none for the second door,
@@ -155,8 +159,9 @@ def write_wrapper(
     """Write the script; `host` is where the HTTP port listens, everything else is loopback.
 
     On `one_host` with the replicas, HAProxy tells them when a bundle came. Each door gives the
-    first ingress what it can hold, `first_holds` bundles, before it spreads them. `second` shares
-    the HTTP port and gets every configuration that has replicas.
+    first ingress the bundles that it can hold, `first_holds`, before it spreads them, and the last
+    one everything else. `second` shares the HTTP port and gets every configuration that has
+    replicas.
     """
     front = (*_FRONT, _ARRIVED) if one_host else _FRONT
     answer = home.sockets / "503.http"  # a path without blanks, which HAProxy needs

@@ -1,4 +1,5 @@
-"""The real HAProxy gives the first ingress what it can hold before the others get any."""
+"""The real HAProxy gives bundles to the first ingress and all else to the last, as far as those can
+hold them."""
 
 import shutil
 import threading
@@ -20,6 +21,7 @@ from tests.servers import free_port
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no HAProxy here")
 HOLDS = 3
+BUNDLE, EVENTS = "/api/score", "/api/events"
 
 
 class Replica(ThreadingHTTPServer):
@@ -46,8 +48,8 @@ class _Named(Answering):
 
 
 @pytest.fixture
-def replicas() -> Iterator[list[Replica]]:
-    found = [Replica("a"), Replica("b")]
+def replicas(request: pytest.FixtureRequest) -> Iterator[list[Replica]]:
+    found = [Replica(name) for name in getattr(request, "param", "ab")]
     yield found
     for replica in found:
         replica.shutdown()
@@ -56,7 +58,7 @@ def replicas() -> Iterator[list[Replica]]:
 
 @pytest.fixture
 def door(tmp_path: Path, replicas: list[Replica]) -> Iterator[str]:
-    """HAProxy as Ray renders it for two replicas, the later by name first."""
+    """HAProxy as Ray renders it for the replicas, the later by name first."""
     assert BINARY is not None
     port, config, home = free_port(), tmp_path / "haproxy.cfg", Home(tmp_path / "home")
     servers = "".join(
@@ -79,7 +81,7 @@ def door(tmp_path: Path, replicas: list[Replica]) -> Iterator[str]:
     shutil.rmtree(home.sockets, ignore_errors=True)
 
 
-def ask(door: str, path: str = "/api/score") -> str:
+def ask(door: str, path: str = BUNDLE) -> str:
     return httpx.post(door + path, content=b"{}", timeout=20).text
 
 
@@ -87,15 +89,18 @@ def test_bundles_one_after_the_other_all_go_to_the_first(door: str) -> None:
     assert [ask(door) for _ in range(10)] == ["a"] * 10
 
 
-def test_what_is_no_bundle_is_spread(door: str) -> None:
-    assert {ask(door, "/api/events") for _ in range(10)} == {"a", "b"}
+def test_what_is_no_bundle_goes_to_the_last(door: str) -> None:
+    assert [ask(door, EVENTS) for _ in range(10)] == ["b"] * 10
 
 
-def test_what_the_first_can_not_hold_goes_to_the_others(door: str, replicas: list[Replica]) -> None:
+@pytest.mark.parametrize("path", [BUNDLE, EVENTS])
+def test_what_one_can_not_hold_goes_to_the_other(
+    door: str, replicas: list[Replica], path: str
+) -> None:
     for replica in replicas:
         replica.go.clear()
     with ThreadPoolExecutor(10) as pool:
-        asked = [pool.submit(ask, door) for _ in range(10)]
+        asked = [pool.submit(ask, door, path) for _ in range(10)]
         while sum(replica.asked for replica in replicas) < len(asked):
             time.sleep(0.01)
         for replica in replicas:
@@ -105,8 +110,22 @@ def test_what_the_first_can_not_hold_goes_to_the_others(door: str, replicas: lis
     assert found["b"] >= HOLDS
 
 
-def test_where_the_first_is_gone_the_others_answer(door: str, replicas: list[Replica]) -> None:
-    first = replicas[0]
-    first.shutdown()
-    first.server_close()
-    assert {ask(door) for _ in range(5)} == {"b"}
+@pytest.mark.parametrize(("gone", "path"), [("a", BUNDLE), ("b", EVENTS)])
+def test_where_one_is_gone_the_other_answers(
+    door: str, replicas: list[Replica], gone: str, path: str
+) -> None:
+    for replica in replicas:
+        if replica.name == gone:
+            replica.shutdown()
+            replica.server_close()
+    assert {ask(door, path) for _ in range(5)} == {"a", "b"} - {gone}
+
+
+@pytest.mark.parametrize("replicas", ["a"], indirect=True)
+def test_one_alone_gets_everything(door: str) -> None:
+    assert {ask(door, path) for path in (BUNDLE, EVENTS)} == {"a"}
+
+
+@pytest.mark.parametrize("replicas", ["abc"], indirect=True)
+def test_one_in_between_stands_by(door: str) -> None:
+    assert {ask(door, path) for path in (BUNDLE, EVENTS)} == {"a", "c"}
