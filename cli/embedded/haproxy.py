@@ -34,6 +34,7 @@ for word in "$@"; do
         -e 's|^\\( *timeout connect\\) .*|\\1 {connect_ms}ms|' \\
         -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout check {check_s}s|' \\
         -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {head_s}s|' \\
+        -e 's|^\\( *default-server .* inter\\) [^ ]*|\\1 {check_every_s}s|' \\
         -e 's|^\\( *\\)bind {host}:{port}$|&{front}|' \\
         -e 's|^backend http-.*|&{back}|' \\
 {prefer}        -e 's|^frontend prometheus$|&\\n    {refused}|' \\
@@ -47,16 +48,30 @@ done
 
 # Bundles go to the first of the ingresses, pages and events to the last, until it holds a few; then
 # to the one that holds least. What a page costs is not paid by a bundle that waits behind it.
+# A first that holds bundles and has answered none of late stands still, and is taken to for some
+# seconds after it holds none any more: the last gets its bundles.
 _FIRST = r"""    ingresses=$(sed -n 's/^ *server \(SERVE_REPLICA_[^ ]*\) .*/\1/p' "$word" | sort)
-    first=$(echo "$ingresses" | head -n 1) last=$(echo "$ingresses" | tail -n 1)
-    prefer='' bundle='{{ path /api/score }}'
+    first=$(echo "$ingresses" | head -n 1) last=$(echo "$ingresses" | tail -n 1) prefer=
+    also() {{ prefer="$prefer\\n    $*"; }}
     if [ "$first" != "$last" ]; then
-      prefer="\\n    use-server $first if $bundle {{ srv_conn($first) lt {holds} }}"
-      prefer="$prefer\\n    use-server $last if !$bundle {{ srv_conn($last) lt {holds} }}"
+      also "http-response sc-inc-gpc1(0) if {{ srv_name $first }}"
+      also "acl bundle path /api/score"
+      also "acl first_has_room srv_conn($first) lt {holds}"
+      also "acl last_has_room srv_conn($last) lt {holds}"
+      also "acl first_holds srv_conn($first) gt 0"
+      also "acl first_silent sc0_gpc1_rate eq 0"
+      also "acl stood_still sc1_gpc0_rate gt 0"
+      also "http-request track-sc1 int(1) table still if bundle"
+      also "http-request sc-inc-gpc0(1) if bundle first_silent first_holds"
+      also "use-server $last if bundle first_silent stood_still last_has_room"
+      also "use-server $first if bundle first_has_room"
+      also "use-server $last if !bundle last_has_room"
     fi
 """
 _PREFER_FIRST = r"""        -e "s|^ *http-reuse .*|&$prefer|" \
+        -e 's|^frontend http_frontend$|backend still\n    {still}\n&|' \
 """
+_STILL = "stick-table type integer size 1k store gpc0_rate(5s)"
 
 # A configuration without replicas, as Ray has when it starts anew, is none for the second door,
 # and none to share its port with: until the next one, Ray's waits aside.
@@ -88,12 +103,17 @@ HEAD_S = 10
 # A replica's kernel takes a connection at once, however busy it is. HAProxy waits as long before it
 # tries a replica that just died again, which has the least connections of all.
 CONNECT_MS = 100
-# A replica that is busy is not down: without this, its health check would have as long.
-CHECK_S = 5
+# A replica that is busy is not down: without this, its health check would have as long. One that
+# stands still is down after five seconds: two checks fail, and the first begins within the period.
+CHECK_S, CHECK_EVERY_S = 2, 1
+# An ingress that holds bundles and answers none for so long stands still. HAProxy forgets an answer
+# within twice that.
+STILL_MS = 100
 # What the door adds to a request. Nobody has to watch whether a client that asked for a decision
 # hangs up, and only what may safely be done twice is sent to another replica when one dies.
 _FRONT = (
-    "stick-table type integer size 1k store conn_cur,gpc0,http_req_rate(1s)",
+    "stick-table type integer size 1k "
+    f"store conn_cur,gpc0,http_req_rate(1s),gpc1_rate({STILL_MS}ms)",
     "http-request track-sc0 int(1) if { path /api/score }",
     "option forwardfor",
     "http-request del-header x-forwarded-for",
@@ -177,11 +197,12 @@ def write_wrapper(
         head_s=HEAD_S,
         connect_ms=CONNECT_MS,
         check_s=CHECK_S,
+        check_every_s=CHECK_EVERY_S,
         front="".join(f"\\n    {line}" for line in front),
         back="".join(f"\\n    {line}" for line in _back(overloaded)),
         refused=_REFUSED,
         first=_FIRST.format(holds=first_holds) if first_holds else "",
-        prefer=_PREFER_FIRST if first_holds else "",
+        prefer=_PREFER_FIRST.format(still=_STILL) if first_holds else "",
         **_handing_over(home, second, host, port),
     )
     _put(script, text, 0o700)

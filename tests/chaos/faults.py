@@ -31,8 +31,9 @@ main()
 """
 
 
-# What a client may see of one process of two that dies with its requests in flight.
-IN_FLIGHT = 3
+# What a client may see of one process of two that dies with its requests in flight, and of an
+# ingress that stands still with what it got until both doors had seen that.
+IN_FLIGHT, HELD = 3, 30
 
 
 class NotSeen(Exception):
@@ -66,6 +67,8 @@ def all_faults() -> list[Fault]:
         *parts,
         Fault("SIGSTOP of Redis for 10 s", _freeze("redis")),
         Fault("SIGSTOP of PostgreSQL for 10 s", _freeze("postgres")),
+        Fault("SIGSTOP of one Ingress replica for 10 s", _freeze_replica("Ingress"), HELD),
+        Fault("SIGSTOP of one Scoring replica for 10 s", _freeze_replica("Scoring")),
         Fault("Redis flushed", _flush),
         Fault("disk of the artifacts full", _fill_artifacts),
         Fault("a training killed mid-way", _kill_training),
@@ -107,12 +110,17 @@ def _kill_part(name: str) -> Callable[[System], str]:
 
 
 def _freeze(name: str) -> Callable[[System], str]:
-    def act(system: System) -> str:
-        with frozen(system.part(name)):
-            time.sleep(FREEZE_S)
-        return ""
+    return lambda system: _stop_for_a_while(system.part(name))
 
-    return act
+
+def _freeze_replica(name: str) -> Callable[[System], str]:
+    return lambda system: _stop_for_a_while(system.replicas(name)[:1])
+
+
+def _stop_for_a_while(found: list[psutil.Process]) -> str:
+    with frozen(found):
+        time.sleep(FREEZE_S)
+    return ""
 
 
 def _flush(system: System) -> str:

@@ -1,5 +1,5 @@
-"""`python -m tests.chaos.soak`: a steady load for ten minutes, then for half an hour in which nothing
-may grow.
+"""`python -m tests.chaos.soak`: a steady load for ten minutes, then for half an hour in which
+nothing may grow.
 
 Prints memory (PSS), descriptors and p99 of each minute. Exits with 1 where a request failed, or
 where from the first third to the last the memory or the descriptors of a role grew, or p99 did.

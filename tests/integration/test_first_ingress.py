@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,9 +26,10 @@ BUNDLE, EVENTS = "/api/score", "/api/events"
 
 
 class Replica(ThreadingHTTPServer):
-    """Answers with its name when it is let."""
+    """Answers with its name when it is let: bundles and events, and whether it is well."""
 
     request_queue_size = 64
+    daemon_threads = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -39,6 +41,11 @@ class Replica(ThreadingHTTPServer):
 
 
 class _Named(Answering):
+    def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
+        assert isinstance(self.server, Replica)
+        self.server.go.wait(10)
+        self.say(self.server.name)
+
     def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
         assert isinstance(self.server, Replica)
         self.rfile.read(int(self.headers["content-length"]))
@@ -68,9 +75,12 @@ def door(tmp_path: Path, replicas: list[Replica]) -> Iterator[str]:
     config.write_text(
         "defaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n"
         "    timeout server 60s\n    balance leastconn\n    option redispatch 1\n"
+        "    option abortonclose\n"
         "    retry-on conn-failure empty-response\n"
         f"frontend http_frontend\n    bind *:{port}\n    default_backend http-adbid\n"
-        f"backend http-adbid\n    http-reuse always\n{servers}"
+        "backend http-adbid\n    http-reuse always\n    option httpchk GET /-/healthz\n"
+        "    default-server fastinter 250ms downinter 250ms fall 2 rise 2 inter 5s check\n"
+        f"{servers}"
     )
     home.create()
     script = haproxy.write_wrapper(
@@ -81,8 +91,8 @@ def door(tmp_path: Path, replicas: list[Replica]) -> Iterator[str]:
     shutil.rmtree(home.sockets, ignore_errors=True)
 
 
-def ask(door: str, path: str = BUNDLE) -> str:
-    return httpx.post(door + path, content=b"{}", timeout=20).text
+def ask(door: str, path: str = BUNDLE, timeout_s: float = 20.0) -> str:
+    return httpx.post(door + path, content=b"{}", timeout=timeout_s).text
 
 
 def test_bundles_one_after_the_other_all_go_to_the_first(door: str) -> None:
@@ -119,6 +129,51 @@ def test_where_one_is_gone_the_other_answers(
             replica.shutdown()
             replica.server_close()
     assert {ask(door, path) for _ in range(5)} == {"a", "b"} - {gone}
+
+
+def test_a_first_that_stands_still_gets_no_more_until_it_answers(
+    door: str, replicas: list[Replica]
+) -> None:
+    first = replicas[0]
+    first.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(ask, door)
+        while not first.asked:
+            time.sleep(0.01)
+        time.sleep(3 * haproxy.STILL_MS / 1000)
+        assert [ask(door) for _ in range(5)] == ["b"] * 5
+        first.go.set()
+        assert held.result() == "a"
+    assert ask(door) == "a"
+
+
+def test_a_first_that_stands_still_gets_no_more_when_it_is_given_up(
+    door: str, replicas: list[Replica]
+) -> None:
+    first = replicas[0]
+    first.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        given_up = pool.submit(ask, door, BUNDLE, 1.0)
+        while not first.asked:
+            time.sleep(0.01)
+        time.sleep(3 * haproxy.STILL_MS / 1000)
+        assert ask(door) == "b"
+        with pytest.raises(httpx.TimeoutException):
+            given_up.result()
+    assert [ask(door) for _ in range(5)] == ["b"] * 5
+
+
+@pytest.mark.parametrize(("still", "path"), [(0, BUNDLE), (1, EVENTS)])
+def test_one_that_stands_still_is_down_after_seconds(
+    door: str, replicas: list[Replica], still: int, path: str
+) -> None:
+    replicas[still].go.clear()
+    started = time.monotonic()
+    while time.monotonic() < started + 2 * haproxy.CHECK_S + haproxy.CHECK_EVERY_S + 3:
+        with suppress(httpx.TimeoutException):  # one at a time finds out
+            assert ask(door, path, 0.3) == replicas[1 - still].name
+            return
+    raise AssertionError("an ingress that stands still is asked for ever")
 
 
 @pytest.mark.parametrize("replicas", ["a"], indirect=True)
