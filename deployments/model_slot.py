@@ -96,11 +96,12 @@ class ModelSlot:
             log.warning("registry_unavailable", model=self._name, detail=error.detail)
             return
         self.report.registry_reachable = True
-        if version is None and self._alias != CHAMPION:
-            self._drop()
-        if version is None or version == self.report.version or self._lately_refused(version):
-            return
-        if self._clock() >= self._paused_until:
+        if version is None:
+            if self._alias != CHAMPION:
+                self._drop()
+        elif version == self.report.version:
+            self.report.refused.clear()  # nobody asks for those any more
+        elif not self._lately_refused(version) and self._clock() >= self._paused_until:
             await self._take(version)
 
     async def _take(self, version: str) -> None:

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     doors: str = ""
 
     model_poll_s: float = Field(default=2.0, gt=0, le=60)
+    # Of several machines with Rays of their own on the same stores, one retrains.
+    scheduler: bool = True
 
     @property
     def model_cache(self) -> Path:

@@ -112,7 +112,8 @@ def plan(settings: Settings) -> Plan:
         if binary is not None and is_wanted(os.environ) and sys.platform == "linux":
             second_door = SecondDoor(home, binary, block.second_door)
             wanted |= ports.second_door_ports(block)
-        ray = RayCluster(home, block, settings.host, stores | _for_replicas(settings), second_door)
+        told = stores | _for_replicas(settings, settings.host)
+        ray = RayCluster(home, block, settings.host, told, second_door)
         parts.append(ray)
         wanted |= ports.ray_ports(block)
         ray_address, dashboard_url = f"{_LOOPBACK}:{block.ray_gcs}", ray.dashboard_url
@@ -122,7 +123,8 @@ def plan(settings: Settings) -> Plan:
         ray_address = settings.ray_address
         dashboard_url = settings.ray_dashboard_url or dashboard_of(ray_address)
         serve_host = urlsplit(dashboard_url).hostname or _LOOPBACK
-        env_vars = stores | _for_replicas(settings)
+        reached_at = serve_host if settings.host == _LOOPBACK else settings.host
+        env_vars = stores | _for_replicas(settings, reached_at)
     parts.append(
         ServeApp(
             settings.serve_config,
@@ -135,8 +137,9 @@ def plan(settings: Settings) -> Plan:
     )
     if second_door is not None:
         parts.append(second_door)
-    told = stores | {"ADBID_RAY_DASHBOARD_URL": dashboard_url, "ADBID_ENV": settings.env}
-    parts.append(Scheduler(home, told))
+    if settings.scheduler:
+        where = {"ADBID_RAY_DASHBOARD_URL": dashboard_url, "ADBID_ENV": settings.env}
+        parts.append(Scheduler(home, stores | where))
     return Plan(
         home,
         block,
@@ -151,8 +154,9 @@ def plan(settings: Settings) -> Plan:
     )
 
 
-def _for_replicas(settings: Settings) -> dict[str, str]:
-    return {"ADBID_ENV": settings.env, "ADBID_HOST": settings.host}
+def _for_replicas(settings: Settings, host: str) -> dict[str, str]:
+    """`host` is where the port can be reached: beyond loopback, scoring wants keys."""
+    return {"ADBID_ENV": settings.env, "ADBID_HOST": host}
 
 
 def _urls(api: str, tracking_uri: str, dashboard_url: str) -> dict[str, str]:

@@ -17,7 +17,9 @@ import pytest
 from cli.embedded import lifecycle, processes
 from cli.embedded.home import Home
 from cli.embedded.plan import plan
+from cli.embedded.serve_app import ServeApp
 from cli.embedded.state import SystemState, read_state
+from deployments.access import scoring_is_open
 from stores.settings import PROJECT_ROOT, Settings, load_settings
 
 GIVEN = {
@@ -235,6 +237,40 @@ def test_a_given_address_replaces_the_part(
     assert system.external == {part: variable}
     assert system.env[variable] == GIVEN[variable]
     assert len(system.ports) < len(everything.ports), "nobody needs its ports"
+
+
+def test_a_machine_can_leave_retraining_to_another(
+    tmp_path: Path, without_stores: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADBID_HOME", str(tmp_path))
+    everything = {each.name for each in plan(load_settings()).parts}
+    monkeypatch.setenv("ADBID_SCHEDULER", "false")
+    assert everything - {each.name for each in plan(load_settings()).parts} == {"scheduler"}
+
+
+@pytest.mark.parametrize(
+    ("ray", "host", "reached_at"),
+    [
+        ("http://127.0.0.1:8265", None, "127.0.0.1"),
+        ("http://ray.example:8265", None, "ray.example"),
+        ("http://127.0.0.1:8265", "0.0.0.0", "0.0.0.0"),
+    ],
+)
+def test_a_given_cluster_that_others_reach_wants_keys(
+    ray: str,
+    host: str | None,
+    reached_at: str,
+    tmp_path: Path,
+    without_stores: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ADBID_HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", ray)
+    if host is not None:
+        monkeypatch.setenv("ADBID_HOST", host)
+    [serve] = [each for each in plan(load_settings()).parts if isinstance(each, ServeApp)]
+    assert serve.env_vars["ADBID_HOST"] == reached_at
+    assert scoring_is_open(serve.env_vars["ADBID_HOST"]) is (reached_at == "127.0.0.1")
 
 
 def test_without_haproxy_there_is_no_second_one(

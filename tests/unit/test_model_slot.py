@@ -125,6 +125,15 @@ async def test_a_version_that_is_mended_loses_its_refusal(world: World) -> None:
     assert await world.tag() == "accepted"
 
 
+async def test_a_version_that_the_alias_left_is_no_refusal_any_more(world: World) -> None:
+    world.files.wrong["2"] = ModelRefused("golden rows")
+    await world.slot.follow_once()
+    assert world.slot.report.refused == {"2": "golden rows"}
+    world.registry.aliases_at[CTR_MODEL, CHAMPION] = "1"
+    await world.slot.follow_once()
+    assert (world.slot.report.version, world.slot.report.refused) == ("1", {})
+
+
 async def test_what_serves_is_kept_now_and_then_even_with_the_registry_down(world: World) -> None:
     assert world.files.kept == ["1"]
     world.registry.down = True
