@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import structlog
-from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import RayServeException
+from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch, join
@@ -24,8 +23,11 @@ METRICS_DEADLINE_S = 3.0
 LINES_TRIED = 2
 Way = Literal["line", "handle", "late"]
 WAYS: tuple[Way, ...] = get_args(Way)
-# What a call to another replica may raise: it died, was overloaded, or the cluster hiccuped.
-REMOTE_ERRORS = (RayError, RayServeException, ConnectionError)
+# A call through the handle to a replica that stands still is given up after so long: the calls
+# behind it wait for it.
+PATIENCE_S = 2.0
+# What a call to another replica may raise: errors of Ray, of gRPC, bare ones, and a replica's own.
+REMOTE_ERRORS = (Exception,)
 log = structlog.get_logger(__name__)
 
 
@@ -123,10 +125,11 @@ class Calls:
     async def _score_by_handle(self, batch: ScoreBatch) -> Reply:
         span = None
         try:
-            if self._traced:
-                found, span = await self._scoring.score_traced.remote(batch, TRACE_ID.get())
-            else:
-                found = await self._scoring.score.remote(batch, TRACE_ID.get())
+            async with asyncio.timeout(PATIENCE_S):
+                if self._traced:
+                    found, span = await self._scoring.score_traced.remote(batch, TRACE_ID.get())
+                else:
+                    found = await self._scoring.score.remote(batch, TRACE_ID.get())
         except REMOTE_ERRORS as error:
             log.warning("scoring_call_failed", error=type(error).__name__)
             raise StoreUnavailable(f"scoring: {type(error).__name__}") from error
@@ -166,5 +169,5 @@ class Calls:
         try:
             async with asyncio.timeout(METRICS_DEADLINE_S):
                 return await self._telemetry.text.remote()  # type: ignore[no-any-return]
-        except (*REMOTE_ERRORS, TimeoutError) as error:
+        except REMOTE_ERRORS as error:
             raise StoreUnavailable("the telemetry replica does not answer; try again") from error

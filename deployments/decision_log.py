@@ -1,8 +1,8 @@
 """The decision log on the serving side: recording never waits and never fails.
 
-The request path appends a reference to a bounded queue. A background task turns what came into
-rows, a few at a stretch so that no request waits behind it, and copies them into the store.
-While the store is away, the newest rows are kept and the drops are counted.
+The request path appends a reference to a bounded queue. One background task turns what came into
+rows, a few at a stretch so that no request waits behind it; another copies them into the store.
+While the store is away or hangs, the newest rows are kept and the drops are counted.
 """
 
 import asyncio
@@ -61,7 +61,9 @@ class DecisionLog:
         self._in_doubt = False
         self._share = settings.sample
         self._taken_at = time.monotonic()
-        self._task: asyncio.Task[None] | None = None
+        self._came = asyncio.Event()
+        self._writing = 0
+        self._tasks: list[asyncio.Task[None]] = []
         self.recorded = 0
         self.written = 0
         self.without_bids = 0
@@ -70,7 +72,7 @@ class DecisionLog:
     @property
     def waiting(self) -> int:
         """Decisions not written yet."""
-        return len(self._incoming) + len(self._rows)
+        return len(self._incoming) + len(self._rows) + self._writing
 
     def record(self, scored: Scored) -> None:
         """Take a decision; about a microsecond."""
@@ -82,13 +84,14 @@ class DecisionLog:
 
     def start(self) -> None:
         """Begin to write in the background of the running event loop."""
-        self._task = asyncio.create_task(self._run())
+        jobs = self._take_for_ever(), self._write_for_ever()
+        self._tasks = [asyncio.create_task(job) for job in jobs]
 
     async def aclose(self, within_s: float = 3.0) -> None:
         """Write what waits, for at most `within_s`; what is left counts as dropped."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(within_s):
                 await self._take_all()
@@ -98,21 +101,23 @@ class DecisionLog:
             log.warning("decisions_lost_at_shutdown", decisions=self.waiting)
         self.dropped["shutdown"] += self.waiting
 
-    async def _run(self) -> None:
+    async def _take_for_ever(self) -> None:
         while True:
-            pause = self._settings.flush_ms / 1000
+            await self._take_all()
+            self._came.set()
+            await asyncio.sleep(self._settings.flush_ms / 1000)
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self._came.wait()
+            self._came.clear()
             try:
-                await self._take_all()
                 while self._rows:
                     await self._write()
                     # After an outage there are many; what is answered meanwhile goes before them.
                     await asyncio.sleep(BREATH_S * min(len(self._rows), self._settings.batch_rows))
             except StoreUnavailable:
-                pause = RETRY_S
-            except Exception:  # the boundary of a task that must outlive its bugs
-                log.exception("decision_log_failed")
-                self._drop_batch()
-            await asyncio.sleep(pause)
+                await asyncio.sleep(RETRY_S)
 
     async def _take_all(self) -> None:
         self._share = self._share_of(len(self._incoming))
@@ -143,23 +148,43 @@ class DecisionLog:
         if len(self._bids) > self._settings.queue_bids:
             del self._bids[next(iter(self._bids))]
             self.dropped["bids_queue_full"] += 1
-        if len(self._rows) > self._settings.queue_rows:
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        while len(self._rows) > self._settings.queue_rows:
             self._bids.pop(self._rows.popleft()[0], None)
             self.dropped["queue_full"] += 1
 
     async def _write(self) -> None:
-        """Write the oldest rows; they stay in the queue when the store is away."""
+        """Write the oldest rows; they go back into the queue when the store is away."""
         size = min(len(self._rows), self._settings.batch_rows)
-        rows = [self._rows[index] for index in range(size)]
+        batch = [self._rows.popleft() for _ in range(size)]
+        self._writing = size
+        try:
+            refused = await self._write_batch(batch)
+            self.written += size - refused
+            self.dropped["refused"] += refused
+        except (StoreUnavailable, asyncio.CancelledError):
+            self._rows.extendleft(reversed(batch))
+            self._drop_oldest()
+            raise
+        except Exception:  # the boundary of a task that must outlive its bugs
+            log.exception("decision_log_failed")
+            self.dropped["failed"] += size
+        finally:
+            self._writing = 0
+        for row in batch:
+            self._bids.pop(row[0], None)
+
+    async def _write_batch(self, rows: Sequence[Row]) -> int:
+        """How many of them the store refuses."""
         if self._in_doubt:
             known = await self._writer.known(rows)
             rows = [row for row in rows if row[0] not in known]
         self._in_doubt = True
         refused = await self._write_rows(rows)
         self._in_doubt = False
-        self.written += size - refused
-        self.dropped["refused"] += refused
-        self._forget(size)
+        return refused
 
     async def _write_rows(self, rows: Sequence[Row]) -> int:
         """Write all rows but those that the store refuses, found by halving; how many those are."""
@@ -175,15 +200,6 @@ class DecisionLog:
             log.error("decision_refused", decision_id=str(rows[0][0]), reason=str(error))
             return 1
         return 0
-
-    def _drop_batch(self) -> None:
-        size = min(len(self._rows), self._settings.batch_rows)
-        self.dropped["failed"] += size
-        self._forget(size)
-
-    def _forget(self, size: int) -> None:
-        for _ in range(size):
-            self._bids.pop(self._rows.popleft()[0], None)
 
 
 def decision_of(scored: Scored) -> Decision:

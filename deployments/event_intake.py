@@ -72,14 +72,14 @@ class EventIntake:
     async def _to_events(
         self, given: Sequence[EventIn]
     ) -> tuple[list[Event], list[tuple[int, Rejection]]]:
-        now = self._clock()
+        now, slots = self._clock(), await self._slots_of(given)
         events: list[Event] = []
         rejected: list[tuple[int, Rejection]] = []
         for index, each in enumerate(given):
             event = event_request.to_event(each)
             found: Event | Rejection = check_time(event, now) or event
             if isinstance(found, Event) and each.context is not None:
-                found = await self._with_context(event, each.context)
+                found = self._with_context(event, each.context, slots[_slot_of(each.context)])
             if isinstance(found, Event):
                 events.append(found)
             else:
@@ -88,10 +88,30 @@ class EventIntake:
                 await asyncio.sleep(0)
         return events, rejected
 
-    async def _with_context(self, event: Event, given: ContextIn) -> Event | Rejection:
+    async def _slots_of(self, given: Sequence[EventIn]) -> dict[SlotKey, int | None]:
+        """Our ids of the slots that are named, None where there is none, asked for together.
+
+        Raises `StoreUnavailable`, also where the stores take too long.
+        """
+        keys = list(dict.fromkeys(_slot_of(each.context) for each in given if each.context))
         try:
-            slot_id = await self._find_slot(given.slot_id or given.slot or 0)
+            async with asyncio.timeout(self._settings.timeout_s):
+                found = await asyncio.gather(*(self._slot_or_none(key) for key in keys))
+        except TimeoutError as error:
+            why = "which slots these are was not told in time; send the same again"
+            raise StoreUnavailable(why) from error
+        return dict(zip(keys, found, strict=True))
+
+    async def _slot_or_none(self, key: SlotKey) -> int | None:
+        try:
+            return await self._find_slot(key)
         except UnknownSlot:
+            return None
+
+    def _with_context(
+        self, event: Event, given: ContextIn, slot_id: int | None
+    ) -> Event | Rejection:
+        if slot_id is None:
             return Rejection.UNKNOWN_SLOT
         brand_id = self._find_brand(given.brand_id or given.brand or 0)
         if brand_id is None:
@@ -132,3 +152,7 @@ class EventIntake:
             fresh -= mine
             answers.append(mine)
         return answers
+
+
+def _slot_of(context: ContextIn) -> SlotKey:
+    return context.slot_id or context.slot or 0

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,14 @@ class _Curve(msgspec.Struct):
     bins: list[dict[str, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is on its way or came, and when it was asked for."""
+
+    asked_at: float
+    versions: asyncio.Future[list[ModelVersion]]
+
+
 class ModelView:
     """Reads; every method may raise `StoreUnavailable`.
 
@@ -61,7 +70,7 @@ class ModelView:
         self._days = days
         self._clock = clock
         self._monotonic = monotonic
-        self._held: dict[str, tuple[float, list[ModelVersion]]] = {}
+        self._held: dict[str, _Held] = {}
         self._figures: dict[str, dict[str, float]] = {}
 
     async def fetch(self) -> Models:
@@ -81,16 +90,16 @@ class ModelView:
 
     async def _registered(self, name: str) -> list[ModelVersion] | None:
         """What MLflow holds, or held just now; None where it does not answer."""
-        asked = self._monotonic()
-        held_at, versions = self._held.get(name, (-KEPT_S, []))
-        if asked - held_at < KEPT_S:
-            return versions
+        now, held = self._monotonic(), self._held.get(name)
+        if held is None or now - held.asked_at >= KEPT_S:
+            asked = asyncio.ensure_future(self._promotions.registry.versions(name))
+            held = self._held[name] = _Held(now, asked)
         try:
-            versions = await self._promotions.registry.versions(name)
+            return await asyncio.shield(held.versions)
         except StoreUnavailable:
+            if self._held.get(name) is held:
+                del self._held[name]
             return None
-        self._held[name] = asked, versions
-        return versions
 
     async def fetch_reliability(self, name: str, version: str) -> Reliability:
         """The curve that training left. Raises `NotFound`."""

@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -31,6 +34,8 @@ from stores.traced import SpanRecord, collecting, timed
 
 # Nobody waits for a challenger: it is looked for this many times more seldom.
 CHALLENGER_POLLS = 3
+# Taking 1,000 bids apart takes a second: one bundle at a time, behind those that are scored.
+EXPLAIN_NICENESS = 5
 
 Prediction = tuple[NDArray[np.float32] | None, str | None]
 
@@ -63,6 +68,7 @@ class Scoring:
         self._reporter = Reporter("Scoring", [self._read_metrics], send)
         self._reporter.start()
         self._busy = BusyShare()
+        self._explainer = ThreadPoolExecutor(1, "explain", _step_back)
         replica = serve.get_replica_context().replica_id.unique_id
         self._line = LineServer(lines_folder(settings), replica, self._answer_line)
         await self._line.start()
@@ -147,7 +153,8 @@ class Scoring:
         """Contributions in log-odds by factor group, float64[N] each, of both models, and the
         versions of those."""
         with logs.answering(trace_id, "explain"):
-            return self._contributions(batch)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._explainer, self._contributions, batch)
 
     def _contributions(
         self, batch: ScoreBatch
@@ -186,6 +193,12 @@ class Scoring:
             found[key("adbid_model_refused", report.name)] = len(report.refused)
             found[key("adbid_store_up", "mlflow")] = int(report.registry_reachable)
         return found
+
+
+def _step_back() -> None:
+    """This thread's priority, where the system has such a thing."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), EXPLAIN_NICENESS)
 
 
 def _predict(slot: ModelSlot, batch: ScoreBatch, posterior: NDArray[np.float32]) -> Prediction:

@@ -48,7 +48,7 @@ done
 
 # Bundles go to the first of the ingresses, pages and events to the last, until it holds a few; then
 # to the one that holds least. What a page costs is not paid by a bundle that waits behind it.
-# A first that holds bundles and has answered none of late stands still, and is taken to for some
+# A first that has held bundles for a while without an answer stands still, and is taken to for some
 # seconds after it holds none any more: the last gets its bundles.
 _FIRST = r"""    ingresses=$(sed -n 's/^ *server \(SERVE_REPLICA_[^ ]*\) .*/\1/p' "$word" | sort)
     first=$(echo "$ingresses" | head -n 1) last=$(echo "$ingresses" | tail -n 1) prefer=
@@ -60,9 +60,12 @@ _FIRST = r"""    ingresses=$(sed -n 's/^ *server \(SERVE_REPLICA_[^ ]*\) .*/\1/p
       also "acl last_has_room srv_conn($last) lt {holds}"
       also "acl first_holds srv_conn($first) gt 0"
       also "acl first_silent sc0_gpc1_rate eq 0"
+      also "acl first_held var(txn.held) -m int gt {still_ms}"
       also "acl stood_still sc1_gpc0_rate gt 0"
+      also "http-request set-var(proc.since) date(0,ms) if bundle !first_holds"
+      also "http-request set-var(txn.held) date(0,ms),sub(proc.since) if bundle first_holds"
       also "http-request track-sc1 int(1) table still if bundle"
-      also "http-request sc-inc-gpc0(1) if bundle first_silent first_holds"
+      also "http-request sc-inc-gpc0(1) if bundle first_silent first_held"
       also "use-server $last if bundle first_silent stood_still last_has_room"
       also "use-server $first if bundle first_has_room"
       also "use-server $last if !bundle last_has_room"
@@ -77,11 +80,11 @@ _STILL = "stick-table type integer size 1k store gpc0_rate(5s)"
 # and none to share its port with: until the next one, Ray's waits aside.
 _SECOND = r"""    if grep '^ *server ' "$word" | grep -qv ' backup$'; then
       sed -e '/^ *stats socket /d' -e '/server-state/d' -e '/^listen stats/,$d' \
-          -e '/^frontend prometheus/,/^ *no log/d' "$word" > {config}.new
-      printf 'frontend alive\n  bind 127.0.0.1:%s\n  %s\n  http-request return status 200\n' \
-        {port} '{refused}' >> {config}.new
-      mv {config}.new {config}
-      if second_lives; then kill -USR2 "$pid"; fi
+          -e '/^frontend prometheus/,/^ *no log/d' "$word" > {config}.new &&
+        printf 'frontend alive\n  bind 127.0.0.1:%s\n  %s\n  http-request return status 200\n' \
+          {port} '{refused}' >> {config}.new &&
+        mv {config}.new {config} &&
+        if second_lives; then kill -USR2 "$pid"; fi
     elif second_lives; then
       sed 's|^\( *bind \){host}:{http}$|\1{aside}|' "$word" > "$word.mended" &&
         mv "$word.mended" "$word"
@@ -106,18 +109,27 @@ CONNECT_MS = 100
 # A replica that is busy is not down: without this, its health check would have as long. One that
 # stands still is down after five seconds: two checks fail, and the first begins within the period.
 CHECK_S, CHECK_EVERY_S = 2, 1
-# An ingress that holds bundles and answers none for so long stands still. HAProxy forgets an answer
-# within twice that.
+# An ingress that has held bundles for so long and answered none stands still. HAProxy forgets an
+# answer within twice that.
 STILL_MS = 100
-# What the door adds to a request. Nobody has to watch whether a client that asked for a decision
-# hangs up, and only what may safely be done twice is sent to another replica when one dies.
+# What the door adds to a request. It waits for the whole of it, so that one that trickles in is
+# under way nowhere, and one whose replica dies can be sent to another: only what may safely be done
+# twice. Nobody has to watch whether a client that asked for a decision hangs up. Headers that mean
+# something to Serve, which a byte that is no UTF-8 would have answer 500, are none of a client's.
 _FRONT = (
     "stick-table type integer size 1k "
     f"store conn_cur,gpc0,http_req_rate(1s),gpc1_rate({STILL_MS}ms)",
-    "http-request track-sc0 int(1) if { path /api/score }",
+    "option http-buffer-request",
+    "http-request set-path %[path,url_dec] if { path,url_dec /api/score }",
+    "http-request track-sc0 int(1) if METH_POST { path /api/score }",
     "option forwardfor",
     "http-request del-header x-forwarded-for",
     "http-response del-header server",
+    "http-request del-header x-request-id",
+    "http-request del-header x-request-timeout-seconds",
+    "http-request del-header ^x[-_]session[-_]id$ -m reg",
+    "http-request del-header ^serve[-_]multiplexed[-_]model[-_]id$ -m reg",
+    "http-request del-header x-request-disconnect-disabled",
     "http-request set-header x-request-disconnect-disabled ?1 if { path /api/score }",
     "http-request del-header x-arrived-us",
     "http-request disable-l7-retry unless METH_GET or { path /api/score /api/events }",
@@ -201,7 +213,7 @@ def write_wrapper(
         front="".join(f"\\n    {line}" for line in front),
         back="".join(f"\\n    {line}" for line in _back(overloaded)),
         refused=_REFUSED,
-        first=_FIRST.format(holds=first_holds) if first_holds else "",
+        first=_FIRST.format(holds=first_holds, still_ms=STILL_MS) if first_holds else "",
         prefer=_PREFER_FIRST.format(still=_STILL) if first_holds else "",
         **_handing_over(home, second, host, port),
     )

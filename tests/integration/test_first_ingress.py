@@ -1,6 +1,7 @@
 """The real HAProxy gives bundles to the first ingress and all else to the last, as far as those can
 hold them."""
 
+import http.client
 import shutil
 import threading
 import time
@@ -33,7 +34,7 @@ class Replica(ThreadingHTTPServer):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.go = threading.Event()
+        self.go, self.dies = threading.Event(), threading.Event()
         self.go.set()
         self.asked = 0
         super().__init__(("127.0.0.1", 0), _Named)
@@ -51,6 +52,9 @@ class _Named(Answering):
         self.rfile.read(int(self.headers["content-length"]))
         self.server.asked += 1
         self.server.go.wait(10)
+        if self.server.dies.is_set():
+            self.close_connection = True
+            return
         self.say(self.server.name)
 
 
@@ -161,6 +165,38 @@ def test_a_first_that_stands_still_gets_no_more_when_it_is_given_up(
         with pytest.raises(httpx.TimeoutException):
             given_up.result()
     assert [ask(door) for _ in range(5)] == ["b"] * 5
+
+
+def test_two_bundles_of_a_page_after_a_pause_are_no_sign_of_standing_still(
+    door: str, replicas: list[Replica]
+) -> None:
+    ask(door)
+    for replica in replicas:
+        replica.go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        time.sleep(3 * haproxy.STILL_MS / 1000)
+        both = [pool.submit(ask, door) for _ in range(2)]
+        while sum(replica.asked for replica in replicas) < 3:
+            time.sleep(0.001)
+        for replica in replicas:
+            replica.go.set()
+        assert [each.result() for each in both] == ["a", "a"]
+    time.sleep(3 * haproxy.STILL_MS / 1000)
+    assert ask(door) == "a"
+
+
+def test_a_bundle_whose_ingress_dies_goes_to_the_other_however_it_was_sent(
+    door: str, replicas: list[Replica]
+) -> None:
+    replicas[0].dies.set()
+    host, port = door.removeprefix("http://").split(":")
+    client = http.client.HTTPConnection(host, int(port), timeout=20)
+    client.putrequest("POST", BUNDLE)
+    client.putheader("content-length", "2")
+    client.endheaders()
+    time.sleep(0.1)
+    client.send(b"{}")
+    assert client.getresponse().read() == b"b"
 
 
 @pytest.mark.parametrize(("still", "path"), [(0, BUNDLE), (1, EVENTS)])

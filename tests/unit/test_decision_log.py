@@ -8,9 +8,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from bidding.auction import NoWinner
 from bidding.errors import StoreUnavailable
 from bidding.evaluate import evaluate_bids
+from deployments import decision_log
 from deployments.decision_log import DecisionLog, decision_of, is_sampled
 from deployments.score_answer import Versions
 from deployments.score_request import decode, to_bids
@@ -139,6 +142,54 @@ async def test_a_batch_in_doubt_is_written_once() -> None:
     await log.aclose()
     assert log.written == 12
     assert log.dropped.total() == 0
+
+
+async def test_while_the_store_hangs_what_comes_is_taken_as_far_as_the_queue_has_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Requests are held until they are rows, and fewer of those than of rows."""
+
+    class Hangs(MemoryDecisions):
+        def __init__(self) -> None:
+            super().__init__()
+            self.goes_on = asyncio.Event()
+
+        async def record(self, rows: Sequence[Row], bids: Sequence[BidsRow]) -> None:
+            await self.goes_on.wait()
+            await super().record(rows, bids)
+
+    monkeypatch.setattr(decision_log, "_INCOMING", 20)
+    store = Hangs()
+    log = DecisionLog(store, SETTINGS.model_copy(update={"queue_rows": 150}))
+    log.start()
+    for number in range(1, 101):
+        log.record(scored(number))
+        if number % 10 == 0:
+            await asyncio.sleep(0.01)
+    assert (log.waiting, log.dropped.total()) == (100, 0)
+    store.goes_on.set()
+    await settled(log, 100)
+    await log.aclose()
+    assert len(await store.known([(an_id(number),) for number in range(1, 101)])) == 100
+
+
+async def test_a_bug_in_the_writer_costs_its_batch_and_no_other() -> None:
+    class Trips(MemoryDecisions):
+        async def record(self, rows: Sequence[Row], bids: Sequence[BidsRow]) -> None:
+            if an_id(1) in {row[0] for row in rows}:
+                raise KeyError("a bug")
+            await super().record(rows, bids)
+
+    log = DecisionLog(Trips(), SETTINGS)
+    for number in range(1, 9):
+        log.record(scored(number))
+    log.start()
+    for number in range(9, 17):
+        await asyncio.sleep(0.01)
+        log.record(scored(number))
+    await settled(log, 8)
+    await log.aclose()
+    assert (log.written, log.dropped["failed"]) == (8, 8)
 
 
 async def test_shutdown_is_bounded_and_counts_what_it_lost() -> None:

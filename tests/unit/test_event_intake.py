@@ -191,3 +191,42 @@ async def test_one_unwritable_event_costs_nobody_else(store: SlowStore) -> None:
     bodies = [a_body(an_event(event_id="poison")), a_body(), a_body(), a_body()]
     answers = await asyncio.gather(*map(intake, bodies), return_exceptions=True)
     assert [type(each) for each in answers] == [InvalidRequest, bytes, bytes, bytes]
+
+
+def with_slot(key: int) -> dict[str, Any]:
+    context = {"slot_id": key, "brand_id": 3, "device_type": "mobile"}
+    return an_event(decision_id=..., context=context)
+
+
+async def test_slots_that_nobody_tells_in_time_are_an_answer_in_time(store: SlowStore) -> None:
+    async def hangs(_: SlotKey) -> int:
+        await asyncio.sleep(60)
+        return 7
+
+    settings = IngestSettings(timeout_s=0.05)
+    intake = EventIntake(store, settings, hangs, BRANDS.get, clock=lambda: NOW)
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable, match="send the same again"):
+            await intake(a_body(with_slot(7)))
+    assert intake.refused == 1
+
+
+async def test_all_slots_of_a_call_are_asked_for_together(store: SlowStore) -> None:
+    asked: list[SlotKey] = []
+    everyone_asks = asyncio.Event()
+
+    async def waits_for_the_others(key: SlotKey) -> int:
+        asked.append(key)
+        if len(asked) == 50:
+            everyone_asks.set()
+        await everyone_asks.wait()
+        return await find_slot(key)
+
+    intake = EventIntake(
+        store, IngestSettings(), waits_for_the_others, BRANDS.get, clock=lambda: NOW
+    )
+    events = [with_slot(key) for key in (*range(1, 51), 7, 7)]
+    answer = json.loads(await intake(a_body(*events)))
+    assert answer["accepted"] == 3
+    assert {each["reason"] for each in answer["rejected"]} == {"unknown_slot"}
+    assert sorted(asked, key=int) == list(range(1, 51))

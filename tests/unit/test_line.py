@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
+from deployments import calls as calls_module
 from deployments import line as line_module
 from deployments.calls import Calls
 from deployments.line import LineLost, Lines, LineServer
@@ -188,6 +189,30 @@ async def test_without_a_line_the_handle_is_asked(folder: Path) -> None:
     (found,) = await calls.score([batch()])
     assert np.array_equal(found.ctr, batch().ctr / 4)  # type: ignore[arg-type]
     await lines.aclose()
+
+
+async def test_a_replica_behind_the_handle_that_stands_still_is_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hangs(Handle):
+        async def remote(self, asked: ScoreBatch, _: str | None) -> Any:
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(calls_module, "PATIENCE_S", 0.05)
+    calls = Calls(*[Hangs()] * 3, traced=False)  # type: ignore[misc, list-item]
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable, match="TimeoutError"):
+            await calls.score([batch()])
+
+
+async def test_whatever_a_remote_call_raises_is_no_error_of_the_client(folder: Path) -> None:
+    class Raises(Handle):
+        async def remote(self, asked: ScoreBatch, _: str | None) -> Any:
+            raise RuntimeError("Unexpected error (StatusCode.UNKNOWN)")
+
+    calls = Calls(*[Raises()] * 3, traced=False)  # type: ignore[misc, list-item]
+    with pytest.raises(StoreUnavailable, match="RuntimeError"):
+        await calls.score([batch()])
 
 
 async def test_a_replica_that_goes_away_in_a_call_costs_nothing(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What people see of the models costs MLflow little, and is new where it was changed."""
 
+import asyncio
 from typing import Any
 
 from deployments.model_view import KEPT_S, ModelView
@@ -44,9 +45,19 @@ async def _reports() -> list[dict[str, Any]]:
 
 async def test_who_looks_at_the_same_time_shares_an_answer() -> None:
     looked = Looked()
-    for _ in range(5):
-        assert await looked.aliases() == []
+    for _ in range(2):
+        assert await asyncio.gather(*(looked.aliases() for _ in range(5))) == [[]] * 5
     assert looked.registry.asked == 1
+
+
+async def test_what_was_asked_before_a_move_is_not_kept_after_it() -> None:
+    looked = Looked()
+    before = asyncio.create_task(looked.aliases())
+    await asyncio.sleep(0)
+    await looked.move()
+    looked.view.forget()
+    await before
+    assert await looked.aliases() == [CHAMPION]
 
 
 async def test_what_was_moved_in_mlflow_is_seen_two_seconds_later() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,6 +147,7 @@ async def test_a_replica_that_was_called_logs_with_its_callers_trace(lines: list
     scoring, features = Scoring.__new__(Scoring), Features.__new__(Features)
     broken: Any = _Broken()
     scoring._ctr = scoring._cvr = features._store = broken
+    scoring._explainer = ThreadPoolExecutor(1)
     empty: Any = type("Batch", (), {"ctr": np.empty(0), "cvr": np.empty(0)})()
     asked = [
         scoring.score(empty, TRACE),
