@@ -9,7 +9,6 @@ it; in a pod `cli/haproxy`, which runs this module, does. Where a second door sh
 (`second_door.py`), the script hands it the configuration too.
 """
 
-import json
 import os
 import shlex
 import shutil
@@ -18,6 +17,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from cli.embedded.haproxy_answers import (
+    OVERLOADED,
+    TOO_SLOW,
+    UNAVAILABLE,
+    WITHIN_S,
+    page,
+    problem,
+)
 from cli.embedded.home import Home
 from cli.embedded.second_door import SecondDoor, config_of, pid_file_of
 
@@ -33,7 +40,8 @@ for word in "$@"; do
         -e '/^ *log /d' -e '/^ *option httplog/d' -e '/^ *option log-health-checks/d' \\
         -e 's|^\\( *timeout connect\\) .*|\\1 {connect_ms}ms|' \\
         -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout check {check_s}s|' \\
-        -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {head_s}s|' \\
+        -e 's|^\\( *\\)timeout connect .*|&\\n\\1timeout http-request {within_s}s|' \\
+        -e 's|^\\( *\\)timeout connect .*|&\\n\\1errorfile 408 {too_slow}|' \\
         -e 's|^\\( *default-server .* inter\\) [^ ]*|\\1 {check_every_s}s|' \\
         -e 's|^\\( *\\)bind {host}:{port}$|&{front}|' \\
         -e 's|^backend http-.*|&{back}|' \\
@@ -101,8 +109,6 @@ _SHARE_PORT = """for word do
 done
 """
 
-# Seconds within which a request's head has to be there.
-HEAD_S = 10
 # A replica's kernel takes a connection at once, however busy it is. HAProxy waits as long before it
 # tries a replica that just died again, which has the least connections of all.
 CONNECT_MS = 100
@@ -196,17 +202,21 @@ def write_wrapper(
     replicas.
     """
     front = (*_FRONT, _ARRIVED) if one_host else _FRONT
-    answer = home.sockets / "503.http"  # a path without blanks, which HAProxy needs
-    _put(answer, _unavailable(), 0o600)
+    files = {  # of paths without blanks, which HAProxy needs
+        "answer": home.sockets / "503.http",
+        "too_slow": home.sockets / "408.http",
+    }
+    _put(files["answer"], page(UNAVAILABLE, "Retry-After: 1"), 0o600)
+    _put(files["too_slow"], page(TOO_SLOW), 0o600)
     overloaded = home.sockets / "overloaded.json"
-    _put(overloaded, _problem("more is asked than can be answered; try again in a moment"), 0o600)
+    _put(overloaded, problem(OVERLOADED), 0o600)
     script = home.run / "haproxy"
     text = _SCRIPT.format(
         binary=shlex.quote(str(binary)),
         host=host,
         port=port,
-        answer=answer,
-        head_s=HEAD_S,
+        **files,
+        within_s=WITHIN_S,
         connect_ms=CONNECT_MS,
         check_s=CHECK_S,
         check_every_s=CHECK_EVERY_S,
@@ -271,26 +281,6 @@ def _put(path: Path, text: str, mode: int) -> None:
     new.write_text(text, encoding="utf-8", newline="")
     new.chmod(mode)
     new.replace(path)
-
-
-def _unavailable() -> str:
-    """The problem document (RFC 9457) a client gets while no replica is up."""
-    body = _problem("no replica is ready to answer; try again")
-    head = (
-        "HTTP/1.1 503 Service Unavailable",
-        "Content-Type: application/problem+json",
-        "Retry-After: 1",
-        "Cache-Control: no-store",
-        "Connection: close",
-        f"Content-Length: {len(body)}",
-    )
-    return "\r\n".join((*head, "", body))
-
-
-def _problem(detail: str) -> str:
-    return json.dumps(
-        {"type": "about:blank", "title": "Overloaded", "status": 503, "detail": detail}
-    )
 
 
 if __name__ == "__main__":

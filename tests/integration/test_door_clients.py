@@ -45,8 +45,9 @@ class _Told(Answering):
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[int]:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     assert BINARY is not None
+    monkeypatch.setattr(haproxy, "WITHIN_S", 2)
     replica = ThreadingHTTPServer(("127.0.0.1", 0), _Told)
     threading.Thread(target=replica.serve_forever, daemon=True).start()
     home = Home(tmp_path / "home")
@@ -95,3 +96,11 @@ def test_requests_that_do_not_come_to_an_end_take_no_place_of_others(door: int) 
         time.sleep(0.5)
         asked = [post(door).status_code for _ in range(2 * haproxy.AT_EASE_PER_S)]
     assert set(asked) == {200}
+
+
+def test_a_body_that_does_not_come_gets_a_problem_document(door: int) -> None:
+    with socket.create_connection(("127.0.0.1", door)) as slow:
+        slow.sendall(b"POST /api/events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n")
+        head, _, body = slow.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(body)["title"] == "Request timeout"

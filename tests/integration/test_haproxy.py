@@ -104,7 +104,7 @@ def running(command: list[str], port: int, env: dict[str, str] | None = None) ->
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, echo: int) -> Iterator[int]:
     """As `adbid up` starts it."""
     assert BINARY is not None
-    monkeypatch.setattr(haproxy, "HEAD_S", 1)
+    monkeypatch.setattr(haproxy, "WITHIN_S", 1)
     config = tmp_path / "haproxy.cfg"
     found = rendered(config, echo)
     home = Home(tmp_path / "home")
@@ -154,7 +154,7 @@ def test_in_a_pod_ray_starts_the_same_haproxy(tmp_path: Path, echo: int) -> None
     }
     with running([str(PROJECT_ROOT / "cli/haproxy"), "-db", "-f", str(config)], found, pod):
         assert httpx.get(f"http://127.0.0.1:{found}/x", headers=SPOOFED).text == "127.0.0.1"
-    assert f"timeout http-request {haproxy.HEAD_S}s" in config.read_text()
+    assert f"timeout http-request {haproxy.WITHIN_S}s" in config.read_text()
     assert config.read_text().count("timeout connect") == 1
     assert f"timeout connect {haproxy.CONNECT_MS}ms" in config.read_text()
     assert f"timeout check {haproxy.CHECK_S}s" in config.read_text()
