@@ -23,9 +23,7 @@ from tests.chaos.system import System
 
 PORT = 19_300
 EVERY_S = 10.0
-# Caches fill, Ray's idle workers come and go, and the processes of its dashboard, forked from one,
-# copy the pages that they shared (20 MB each) at their first full garbage collection, which in the
-# one that looks after nodes comes after seven minutes.
+# Caches fill, pools of connections find their size, and Ray's idle workers come and go.
 WARM_S = 600.0
 MINUTE_S = 60.0
 # Growth from the first third to the last that is noise, as a share, and for what is small.
