@@ -99,6 +99,12 @@ def ask(door: str, path: str = BUNDLE, timeout_s: float = 20.0) -> str:
     return httpx.post(door + path, content=b"{}", timeout=timeout_s).text
 
 
+def connected(door: str) -> http.client.HTTPConnection:
+    client = http.client.HTTPConnection(door.removeprefix("http://"), timeout=20)
+    client.connect()
+    return client
+
+
 def test_bundles_one_after_the_other_all_go_to_the_first(door: str) -> None:
     assert [ask(door) for _ in range(10)] == ["a"] * 10
 
@@ -148,7 +154,9 @@ def test_a_first_that_stands_still_gets_no_more_until_it_answers(
         assert [ask(door) for _ in range(5)] == ["b"] * 5
         first.go.set()
         assert held.result() == "a"
-    assert ask(door) == "a"
+    until = time.monotonic() + 15  # at once, or when it is forgotten that it stood still
+    while ask(door) != "a":
+        assert time.monotonic() < until
 
 
 def test_a_first_that_stands_still_gets_no_more_when_it_is_given_up(
@@ -173,14 +181,15 @@ def test_two_bundles_of_a_page_after_a_pause_are_no_sign_of_standing_still(
     ask(door)
     for replica in replicas:
         replica.go.clear()
-    with ThreadPoolExecutor(2) as pool:
-        time.sleep(3 * haproxy.STILL_MS / 1000)
-        both = [pool.submit(ask, door) for _ in range(2)]
-        while sum(replica.asked for replica in replicas) < 3:
-            time.sleep(0.001)
-        for replica in replicas:
-            replica.go.set()
-        assert [each.result() for each in both] == ["a", "a"]
+    both = [connected(door) for _ in range(2)]
+    time.sleep(3 * haproxy.STILL_MS / 1000)
+    for client in both:
+        client.request("POST", BUNDLE, b"{}")
+    while sum(replica.asked for replica in replicas) < 3:
+        time.sleep(0.001)
+    for replica in replicas:
+        replica.go.set()
+    assert [client.getresponse().read() for client in both] == [b"a", b"a"]
     time.sleep(3 * haproxy.STILL_MS / 1000)
     assert ask(door) == "a"
 
@@ -189,8 +198,7 @@ def test_a_bundle_whose_ingress_dies_goes_to_the_other_however_it_was_sent(
     door: str, replicas: list[Replica]
 ) -> None:
     replicas[0].dies.set()
-    host, port = door.removeprefix("http://").split(":")
-    client = http.client.HTTPConnection(host, int(port), timeout=20)
+    client = connected(door)
     client.putrequest("POST", BUNDLE)
     client.putheader("content-length", "2")
     client.endheaders()
