@@ -120,25 +120,29 @@ CHECK_S, CHECK_EVERY_S = 2, 1
 STILL_MS = 100
 # What the door adds to a request. It waits for the whole of it, so that one that trickles in is
 # under way nowhere, and one whose replica dies can be sent to another: only what may safely be done
-# twice. Nobody has to watch whether a client that asked for a decision hangs up. Headers that mean
-# something to Serve, which a byte that is no UTF-8 would have answer 500, are none of a client's.
+# twice.
 _FRONT = (
     "stick-table type integer size 1k "
     f"store conn_cur,gpc0,http_req_rate(1s),gpc1_rate({STILL_MS}ms)",
     "option http-buffer-request",
-    "http-request set-path %[path,url_dec] if { path,url_dec /api/score }",
+    "http-request set-path %[path,url_dec] if { path_sub % } { path,url_dec /api/score }",
     "http-request track-sc0 int(1) if METH_POST { path /api/score }",
     "option forwardfor",
     "http-request del-header x-forwarded-for",
     "http-response del-header server",
+    "http-request del-header x-arrived-us",
+    "http-request disable-l7-retry unless METH_GET or { path /api/score /api/events }",
+)
+# Of what goes on to a replica, as it takes time. Headers that mean something to Serve, which a byte
+# that is no UTF-8 would have answer 500, are none of a client's. Nobody has to watch whether a
+# client that asked for a decision hangs up.
+_FOR_SERVE = (
     "http-request del-header x-request-id",
     "http-request del-header x-request-timeout-seconds",
     "http-request del-header ^x[-_]session[-_]id$ -m reg",
     "http-request del-header ^serve[-_]multiplexed[-_]model[-_]id$ -m reg",
     "http-request del-header x-request-disconnect-disabled",
     "http-request set-header x-request-disconnect-disabled ?1 if { path /api/score }",
-    "http-request del-header x-arrived-us",
-    "http-request disable-l7-retry unless METH_GET or { path /api/score /api/events }",
 )
 # Only where the ingress reads the same clock: what it takes for waiting would be the clocks' lag.
 _ARRIVED = "http-request set-header x-arrived-us %[date(0,us)] if { path /api/score }"
@@ -240,6 +244,7 @@ def _back(overloaded: Path) -> tuple[str, ...]:
         "http-request return status 503 content-type application/problem+json hdr retry-after 1 "
         f"file {overloaded} {_TOO_MANY}",
         "http-request set-nice -1024 if { path /api/score }",
+        *_FOR_SERVE,
     )
 
 
