@@ -46,6 +46,8 @@ from stores.training_runs import TrainingRuns
 
 # Rows of one call to a scoring replica: about 10 ms of XGBoost, so that no call blocks it long.
 LARGEST_CALL = 3_000
+# Each is given up after `calls.PATIENCE_S`.
+WARM_UP_TRIES = 15
 _WARM_UP = b'{"slot_id":1,"bids":[{"bid_id":"-","brand_id":1,"pricing_model":"CPC","amount":1}]}'
 
 
@@ -187,8 +189,10 @@ class Ingress:
         view = self._rules.serving
         rows = view.rules.rows_of(np.zeros(1, np.int64))
         _, batch = self._estimator.estimate(request, datetime.now(UTC), view, slot, rows)
-        with contextlib.suppress(StoreUnavailable):
-            await self._calls.score([batch])
+        for _ in range(WARM_UP_TRIES):  # the scoring replicas may be starting, too
+            with contextlib.suppress(StoreUnavailable):
+                await self._calls.score([batch])
+                break
         await self._calls.fetch_slots([1], RULES_DEADLINE_S, 0)
 
     async def _predict(self, batch: ScoreBatch) -> Prediction:
