@@ -3,16 +3,13 @@
 from typing import Any
 
 import structlog
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from bidding.batch import ScoreBatch
 from bidding.errors import StoreUnavailable
+from deployments.calls import PATIENCE_S, REMOTE_ERRORS
 from deployments.challenger import Said
 
-PATIENCE_S = 2.0
-REMOTE_ERRORS = (RayError, RayServeException, ConnectionError, TimeoutError)
 log = structlog.get_logger(__name__)
 
 

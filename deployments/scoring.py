@@ -34,7 +34,7 @@ from stores.traced import SpanRecord, collecting, timed
 
 # Nobody waits for a challenger: it is looked for this many times more seldom.
 CHALLENGER_POLLS = 3
-# Taking 1,000 bids apart takes a second: one bundle at a time, behind those that are scored.
+# Taking 1,000 bids apart may take a second: one bundle at a time, behind those that are scored.
 EXPLAIN_NICENESS = 5
 
 Prediction = tuple[NDArray[np.float32] | None, str | None]

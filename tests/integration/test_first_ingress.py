@@ -105,6 +105,13 @@ def connected(door: str) -> http.client.HTTPConnection:
     return client
 
 
+def wait_until_it_stands_still(replica: Replica) -> None:
+    """Until it has held a bundle for so long that HAProxy must see it."""
+    while not replica.asked:
+        time.sleep(0.01)
+    time.sleep(3 * haproxy.STILL_MS / 1000)
+
+
 def test_bundles_one_after_the_other_all_go_to_the_first(door: str) -> None:
     assert [ask(door) for _ in range(10)] == ["a"] * 10
 
@@ -148,9 +155,7 @@ def test_a_first_that_stands_still_gets_no_more_until_it_answers(
     first.go.clear()
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(ask, door)
-        while not first.asked:
-            time.sleep(0.01)
-        time.sleep(3 * haproxy.STILL_MS / 1000)
+        wait_until_it_stands_still(first)
         assert [ask(door) for _ in range(5)] == ["b"] * 5
         first.go.set()
         assert held.result() == "a"
@@ -166,9 +171,7 @@ def test_a_first_that_stands_still_gets_no_more_when_it_is_given_up(
     first.go.clear()
     with ThreadPoolExecutor(1) as pool:
         given_up = pool.submit(ask, door, BUNDLE, 1.0)
-        while not first.asked:
-            time.sleep(0.01)
-        time.sleep(3 * haproxy.STILL_MS / 1000)
+        wait_until_it_stands_still(first)
         assert ask(door) == "b"
         with pytest.raises(httpx.TimeoutException):
             given_up.result()
