@@ -18,6 +18,7 @@ from deployments.score_answer import Versions
 from deployments.scorer import NOTHING_EXPLAINED, Explained, Prediction, Scorer
 from deployments.slot_source import SlotSource, default_slot
 from stores.feature_types import Counts, RulesFetched, RulesSnapshot, SlotKey, SlotsFetched
+from tests.stopwatch import Stopwatch
 
 BALANCED = Strategy(1, "Balanced", 1.0, 0)
 BRANDS = {number: Brand(number, 1) for number in (1, 2, 3)}
@@ -121,9 +122,9 @@ async def test_a_slot_that_is_nowhere_is_refused(world: World) -> None:
 
 async def test_a_late_model_costs_quality_but_not_the_answer(world: World) -> None:
     world.models_answer_s = NEVER_S
-    started = time.monotonic()
+    watch = Stopwatch()
     answer = await world.ask(tmax_ms=50)
-    assert time.monotonic() - started < 1.0
+    assert watch.took_s() < 1.0
     assert answer["degraded"] == ["scoring"]
     assert answer["models"] == {"ctr": None, "cvr": None}
     assert answer["results"][0]["quality_factor"] == 1.0
@@ -215,9 +216,9 @@ async def test_a_late_explanation_does_not_hold_the_answer(world: World) -> None
     scorer = Scorer(world.rules, world.slots, world.predict, never, Estimator.from_configs())
     bid = {"bid_id": "b1", "brand_id": 3, "pricing_model": "CPC", "amount": 0.5}
     body = {"slot_id": 7, "bids": [bid], "tmax_ms": 50, "explain": True}
-    started = time.monotonic()
-    await scorer(json.dumps(body).encode(), [], started)
-    assert time.monotonic() - started < 0.5
+    watch = Stopwatch()
+    await scorer(json.dumps(body).encode(), [], time.monotonic())
+    assert watch.took_s() < 0.5
 
 
 async def test_broken_rules_leave_the_last_good_ones_and_are_read_again(world: World) -> None:
