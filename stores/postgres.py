@@ -21,6 +21,9 @@ CONNECTION_ERRORS = (
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
 )
+# The server's process behind a connection keeps what it learned of each table, and grows by half in
+# half an hour of load: after so many queries, minutes under load, another takes its place.
+QUERIES_OF_A_CONNECTION = 10_000
 _SESSION = {"application_name": "adbid", "timezone": "UTC", "jit": "off"}
 
 # in quotes, as asyncpg's class can't be subscripted when it runs
@@ -125,6 +128,7 @@ class Postgres:
                     self._dsn,
                     min_size=0,
                     max_size=self._max_size,
+                    max_queries=QUERIES_OF_A_CONNECTION,
                     timeout=self._timeout_s,
                     server_settings=_SESSION,
                 )

@@ -4,19 +4,17 @@ They are to be other machines: here they get what CPU the system leaves.
 """
 
 import asyncio
-import contextlib
 import multiprocessing
-import os
 import re
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import uvloop
 
+from tests.chaos import elsewhere
 from tests.chaos.load import Pace, bundle
 
 LEAST = 19  # niceness
@@ -40,17 +38,8 @@ class Burst:
 def burst(port: int, connections: int, length_s: float) -> Burst:
     """Ask from a process of its own for so long."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_step_back) as elsewhere:
-        return elsewhere.submit(_ask, port, connections, length_s).result()
-
-
-def _step_back() -> None:
-    """The least of the CPU. Where Linux shares it out by session first, niceness says nothing to
-    other sessions: this one gets its own, and that the least weight."""
-    os.setsid()
-    os.nice(LEAST)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(LEAST), encoding="ascii")
+    with ProcessPoolExecutor(1, context, initializer=elsewhere.step, initargs=(LEAST,)) as pool:
+        return pool.submit(_ask, port, connections, length_s).result()
 
 
 def _ask(port: int, connections: int, length_s: float) -> Burst:

@@ -13,17 +13,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import TextIOWrapper
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self
 
+from tests.chaos import elsewhere
 from tests.chaos.wire import Answer, Wire
 
 Place = tuple[str, int]  # host and port
 BIDS = 20
 EVENTS_IN_A_CALL = 10
 TIMEOUT_S = 5.0
+# An answer must not be late for want of a core to read it on: that is the load's, not the system's.
+NICENESS = -10
 # The pair of our ids that all events of the load are of.
 EVENT_SLOT, EVENT_BRAND = 1, 1
 PRICING = (("CPC", 0.5), ("CPM", 2.4), ("CPA", 20.0))
@@ -132,14 +136,39 @@ class Load:
         return self._events.read_text().split()
 
 
+class _Notes:
+    """Lines that a thread writes to a file at once: what a busy disk makes wait is no part of the
+    time that an answer took."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._thread = Thread(target=self._write)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.put(None)
+        self._thread.join()
+
+    def add(self, line: str) -> None:
+        self._lines.put(line)
+
+    def _write(self) -> None:
+        with self._path.open("w", buffering=1) as file:
+            while (line := self._lines.get()) is not None:
+                file.write(line + "\n")
+
+
 def _main(place: Place, pace: Pace, bundles: Path, acknowledged: Path, stop: Event) -> None:
-    with bundles.open("w", buffering=1) as out, acknowledged.open("w", buffering=1) as ids:
+    elsewhere.step(NICENESS)
+    with _Notes(bundles) as out, _Notes(acknowledged) as ids:
         asyncio.run(_run(place, pace, out, ids, stop))
 
 
-async def _run(
-    place: Place, pace: Pace, out: TextIOWrapper, ids: TextIOWrapper, stop: Event
-) -> None:
+async def _run(place: Place, pace: Pace, out: "_Notes", ids: "_Notes", stop: Event) -> None:
     wire = Wire(*place, TIMEOUT_S)
     tasks: set[asyncio.Task[None]] = set()
     start, bundles_sent, calls_sent = time.monotonic(), 0, 0
@@ -156,14 +185,14 @@ async def _run(
     await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
 
 
-async def _send_bundle(wire: Wire, body: bytes, out: TextIOWrapper) -> None:
+async def _send_bundle(wire: Wire, body: bytes, out: "_Notes") -> None:
     at, started = time.time(), time.perf_counter()
     answer = await wire.post("/api/score", body)
     took_s = time.perf_counter() - started
     parts = json.loads(answer.body)["degraded"] if answer.status == 200 else []
     lacking, polite = ",".join(parts), f"{answer.retry_after:d}"
     cells = (at, took_s, answer.status, lacking, polite, _detail(answer))
-    out.write("\t".join(map(str, cells)) + "\n")
+    out.add("\t".join(map(str, cells)))
 
 
 def _detail(answer: Answer) -> str:
@@ -176,10 +205,10 @@ def _detail(answer: Answer) -> str:
         return repr(answer.body[:100]) if answer.body else ""
 
 
-async def _send_events(wire: Wire, acknowledged: TextIOWrapper, stop: Event) -> None:
+async def _send_events(wire: Wire, acknowledged: "_Notes", stop: Event) -> None:
     ids, body = events()
     while not stop.is_set():
         if (await wire.post("/api/events", body)).status == 202:
-            acknowledged.write("\n".join(ids) + "\n")
+            acknowledged.add("\n".join(ids))
             return
         await asyncio.sleep(0.5)

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from bidding.errors import StoreUnavailable
+from stores import postgres as postgres_of
 from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING, Change
 from stores.feature_types import SlotsFetched
 from stores.features import FeatureStore
@@ -243,3 +244,16 @@ async def test_a_flushed_redis_is_filled_again(
     await asyncio.sleep(0.2)
     assert await cache.read(slot_key(2), 1.0) is not None
     await cache.aclose()
+
+
+async def test_a_connection_is_replaced_after_so_many_queries(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the process behind it grows for as long as it is busy."""
+    monkeypatch.setattr(postgres_of, "QUERIES_OF_A_CONNECTION", 3)
+    postgres = Postgres(postgres_url, max_size=1)
+    try:
+        rows = [await postgres.fetch("SELECT pg_backend_pid()") for _ in range(9)]
+    finally:
+        await postgres.aclose()
+    assert len({pid for ((pid,),) in rows}) > 1
