@@ -21,8 +21,8 @@ CONNECTION_ERRORS = (
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
 )
-# The server's process behind a connection keeps what it learned of each table, and grows by half in
-# half an hour of load: after so many queries, minutes under load, another takes its place.
+# The server's process behind a connection keeps what it learned of each table, and grew from 10 to
+# 14 MB in twenty minutes of load: after so many queries, minutes under load, another replaces it.
 QUERIES_OF_A_CONNECTION = 10_000
 _SESSION = {"application_name": "adbid", "timezone": "UTC", "jit": "off"}
 
