@@ -23,6 +23,7 @@ from deployments.dry_run import DryRunner
 from deployments.estimates import Estimator
 from deployments.features import open_feature_store
 from deployments.gather import Gather
+from deployments.lately import Lately
 from deployments.learning import open_learning
 from deployments.line import Lines, lines_folder
 from deployments.metrics_ingress import IngressParts
@@ -46,6 +47,7 @@ from stores.training_runs import TrainingRuns
 
 # Rows of one call to a scoring replica: about 10 ms of XGBoost, so that no call blocks it long.
 LARGEST_CALL = 3_000
+REPORTS_KEPT_S = 1.0
 # Each is given up after `calls.PATIENCE_S`.
 WARM_UP_TRIES = 15
 _WARM_UP = b'{"slot_id":1,"bids":[{"bid_id":"-","brand_id":1,"pricing_model":"CPC","amount":1}]}'
@@ -100,7 +102,9 @@ class Ingress:
             record=self._record,
         )
         self._model_calls = ModelCalls(scoring)
-        self._models = open_models(settings, self._model_calls.reports, self._model_calls.shadow)
+        # Each scoring replica works for an answer, beside its bundles.
+        self._reports = Lately(self._model_calls.reports, REPORTS_KEPT_S)
+        self._models = open_models(settings, self._reports, self._model_calls.shadow)
         self._busy = BusyShare()
         self._meter = ScoreMeter()
         self._http = HttpMeter()
@@ -114,7 +118,7 @@ class Ingress:
         access = self._ops.access
         routers = [
             *self._ops.routers(),
-            *self._learning.routers(access, self._readiness, self._model_calls.reports),
+            *self._learning.routers(access, self._readiness, self._reports),
             self._models.router(access),
             prometheus.build(self._calls.metrics, access),
             training.build(

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 
 from bidding.errors import NotFound, StoreUnavailable
 from bidding.watch import LiveSums
+from deployments.lately import Lately
 from deployments.model_shapes import (
     Live,
     LiveSide,
@@ -31,7 +31,6 @@ RELIABILITY = "reliability.json"
 # Of the newest so many versions the metrics are read; a finished run's never change.
 WITH_METRICS = 30
 SHOWN_CHANGES = 100
-# MLflow works tens of milliseconds for an answer: people who look at the same time share one.
 KEPT_S = 2.0
 Reports = Callable[[], Awaitable[list[dict[str, Any]]]]
 
@@ -40,18 +39,11 @@ class _Curve(msgspec.Struct):
     bins: list[dict[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What is on its way or came, and when it was asked for."""
-
-    asked_at: float
-    versions: asyncio.Future[list[ModelVersion]]
-
-
 class ModelView:
     """Reads; every method may raise `StoreUnavailable`.
 
-    What MLflow holds is asked for at most every `KEPT_S`, and anew after `forget`.
+    People who look at the same time share one answer: MLflow, and outcomes in their tens of
+    thousands, are asked at most every `KEPT_S`, and anew after `forget`.
     """
 
     def __init__(
@@ -69,12 +61,21 @@ class ModelView:
         self._reports = reports
         self._days = days
         self._clock = clock
-        self._monotonic = monotonic
-        self._held: dict[str, _Held] = {}
+        self._lately = Lately(self._fetch, KEPT_S, monotonic)
         self._figures: dict[str, dict[str, float]] = {}
 
     async def fetch(self) -> Models:
-        """Both models."""
+        """Both models, as they were `KEPT_S` ago at most."""
+        found = await self._lately()
+        if not found.registry_reachable:
+            self._lately.forget()
+        return found
+
+    def forget(self) -> None:
+        """An alias was moved here: who looks next shall see it."""
+        self._lately.forget()
+
+    async def _fetch(self) -> Models:
         reports = await self._reports()
         registered = await asyncio.gather(*(self._registered(name) for name in MODELS))
         pairs = zip(MODELS, registered, strict=True)
@@ -84,21 +85,11 @@ class ModelView:
             registry_reachable=None not in registered,
         )
 
-    def forget(self) -> None:
-        """An alias was moved here: who looks next shall see it."""
-        self._held.clear()
-
     async def _registered(self, name: str) -> list[ModelVersion] | None:
-        """What MLflow holds, or held just now; None where it does not answer."""
-        now, held = self._monotonic(), self._held.get(name)
-        if held is None or now - held.asked_at >= KEPT_S:
-            asked = asyncio.ensure_future(self._promotions.registry.versions(name))
-            held = self._held[name] = _Held(now, asked)
+        """What MLflow holds; None where it does not answer."""
         try:
-            return await asyncio.shield(held.versions)
+            return await self._promotions.registry.versions(name)
         except StoreUnavailable:
-            if self._held.get(name) is held:
-                del self._held[name]
             return None
 
     async def fetch_reliability(self, name: str, version: str) -> Reliability:

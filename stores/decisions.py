@@ -79,6 +79,13 @@ _RECENT = f"""
         AND ($4::boolean IS NULL OR d.simulated = $4)
     ORDER BY b.decided_at DESC, b.decision_id DESC LIMIT $3
 """  # noqa: S608
+# Costs a probe a decision, so only for who asks for a brand.
+_OF_BRANDS = """
+    LEFT JOIN LATERAL (
+        SELECT brand_ids, reasons FROM decision_bids
+        WHERE decided_at = d.decided_at AND decision_id = d.decision_id LIMIT 1
+    ) b ON true
+"""
 
 
 class PostgresDecisions:
@@ -168,12 +175,9 @@ def search_query(search: Search) -> tuple[str, list[Any]]:
     if search.slot_id is not None:
         tests.append(f"d.slot_id = {value(search.slot_id)}")
     tests += _bid_tests(search, value)
+    bids = "" if search.brand_id is None else _OF_BRANDS
     query = f"""
-        SELECT {_D} FROM decision d
-        LEFT JOIN LATERAL (
-            SELECT brand_ids, reasons FROM decision_bids
-            WHERE decided_at = d.decided_at AND decision_id = d.decision_id LIMIT 1
-        ) b ON true
+        SELECT {_D} FROM decision d {bids}
         WHERE {" AND ".join(tests)}
         ORDER BY d.decided_at DESC, d.decision_id DESC LIMIT {value(search.limit)}
     """  # noqa: S608 (names and numbered parameters only)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Granularity = Literal["hour", "day"]
 GroupBy = Literal["dow", "slot", "partner", "brand", "device"]
@@ -43,8 +43,7 @@ class VpiSum:
     revenue: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class MinuteSum:
+class MinuteSum(NamedTuple):
     """The sum of a measure of `stores.decision_totals` over one step of time."""
 
     measure: str

@@ -31,12 +31,17 @@ _NAMES = {
     "brand": ("key", "n.name", "JOIN brand n ON n.id = key"),
     "device": ("key", "key", ""),
 }
+# A minute has dozens of bins: as rows they would take the ingress twice as long as as arrays.
 _MINUTES = """
-    SELECT measure, date_bin($4, minute_at, '2000-01-01 00:00+00') AS at, bin,
-        sum(total) AS total
-    FROM decision_minute
-    WHERE measure = ANY($1::text[]) AND minute_at >= $2 AND minute_at < $3
-    GROUP BY 1, 2, 3 ORDER BY 2, 1, 3
+    SELECT measure, at, array_agg(bin ORDER BY bin) AS bins, array_agg(total ORDER BY bin) AS totals
+    FROM (
+        SELECT measure, date_bin($4, minute_at, '2000-01-01 00:00+00') AS at, bin,
+            sum(total) AS total
+        FROM decision_minute
+        WHERE measure = ANY($1::text[]) AND minute_at >= $2 AND minute_at < $3
+        GROUP BY 1, 2, 3
+    ) sums
+    GROUP BY 1, 2 ORDER BY 2, 1
 """
 UNKNOWN_DEVICE = "unknown"
 
@@ -67,7 +72,11 @@ class PostgresMetrics:
         self, measures: tuple[str, ...], since: datetime, until: datetime, step: timedelta
     ) -> list[MinuteSum]:
         rows = await self._postgres.fetch(_MINUTES, list(measures), since, until, step)
-        return [MinuteSum(row["measure"], row["at"], row["bin"], row["total"]) for row in rows]
+        return [
+            MinuteSum(measure, at, bin_, total)
+            for measure, at, bins, found in rows
+            for bin_, total in zip(bins, found, strict=True)
+        ]
 
 
 def source_of(query: VpiQuery) -> str:

@@ -37,6 +37,8 @@ REASON_HOURS = 24
 LONGEST_SPAN = timedelta(days=370)
 # An overview has about this many points at most.
 POINTS = 180
+# Minutes that its "now" is taken from, the running one and the last whole one.
+LATELY = 2
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 MEASURES = (totals.DECISIONS, totals.WON, totals.WINNERS_VPI, totals.DEGRADED, totals.TOOK)
 Readiness = Callable[[], dict[str, Any]]
@@ -149,7 +151,9 @@ def build(
         now = datetime.now(UTC)
         step = MINUTE * max(1, -(-query.minutes // POINTS))
         sums = await metrics.sum_decisions(MEASURES, now - query.minutes * MINUTE, now, step)
-        last = await metrics.sum_decisions(MEASURES, now - 2 * MINUTE, now, MINUTE)
+        last = sums
+        if step > MINUTE or query.minutes < LATELY:
+            last = await metrics.sum_decisions(MEASURES, now - LATELY * MINUTE, now, MINUTE)
         newest = [found for name in MODELS for found in await changes.fetch(name, CHAMPION, 1)]
         state = readiness()
         banners = [
@@ -170,7 +174,7 @@ def overview_of(
     models: dict[str, str | None],
     banners: list[Banner],
 ) -> Overview:
-    """From sums by step of time; `last` are those of the last two minutes."""
+    """From sums by step of time; `last` are by minute and reach back two of them or more."""
     by_step: dict[datetime, list[MinuteSum]] = defaultdict(list)
     for each in sums:
         by_step[each.at].append(each)
@@ -179,7 +183,8 @@ def overview_of(
         for at, found in sorted(by_step.items())
     ]
     first = now.replace(second=0, microsecond=0) - MINUTE
-    lately = point_of(first, (now - first).total_seconds(), last)
+    newest = [each for each in last if each.at >= first]
+    lately = point_of(first, (now - first).total_seconds(), newest)
     return Overview(_now(lately, models), series, banners)
 
 

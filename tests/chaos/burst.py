@@ -10,14 +10,14 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import uvloop
 
-from tests.chaos import elsewhere
+from benchmarks import elsewhere
 from tests.chaos.load import Pace, bundle
 
-LEAST = 19  # niceness
 ANSWERED_WITHIN_S = 10.0
 _LENGTH = re.compile(rb"content-length: *(\d+)")
 
@@ -38,7 +38,8 @@ class Burst:
 def burst(port: int, connections: int, length_s: float) -> Burst:
     """Ask from a process of its own for so long."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=elsewhere.step, initargs=(LEAST,)) as pool:
+    step_back = partial(elsewhere.step, elsewhere.LEAST)
+    with ProcessPoolExecutor(1, context, initializer=step_back) as pool:
         return pool.submit(_ask, port, connections, length_s).result()
 
 

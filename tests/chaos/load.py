@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self
 
-from tests.chaos import elsewhere
+from benchmarks import elsewhere
 from tests.chaos.wire import Answer, Wire
 
 Place = tuple[str, int]  # host and port

@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+LEAST = 19  # niceness
+
 
 def step(niceness: int) -> None:
     """Behind the system (up to 19) or before it (down to -20, for root only), in a session of the
