@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.footprint import Held, footprint
-from tests.chaos.load import Load, Pace, Sent
+from tests.chaos.load import Load, Pace, Sent, why
 from tests.chaos.system import System
 
 PORT = 19_300
@@ -96,7 +96,7 @@ def soak(system: System, pace: Pace, length_s: float, folder: Path) -> int:
     found = list(growths(samples, sent, start, length_s))
     console.print(table_of(found))
     failed = sum(each.status != 200 for each in sent)
-    console.print(f"{failed} of {len(sent):,} requests failed.")
+    console.print(f"{failed} of {len(sent):,} requests failed. {why(sent)}")
     return int(failed > 0 or not all(each.is_flat for each in found))
 
 
