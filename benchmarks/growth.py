@@ -181,7 +181,8 @@ def _visitors(ours: Service, people: int = 3) -> Iterator[None]:
     key = (ours.home / "secrets" / "admin-key").read_text().strip()
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
-    process = context.Process(target=_visit_all, args=(ours.url, key, people, ready, done))
+    told = (ours.url, key, people, ready, done)
+    process = context.Process(target=_visit_all, args=told, daemon=True)
     process.start()
     try:
         if not ready.wait(30):
