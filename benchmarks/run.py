@@ -7,23 +7,18 @@ for this machine only.
 
 import argparse
 import json
-import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from benchmarks import load, services, workload
 from benchmarks.bodies import bundles, write_wrk_script
 from benchmarks.load import Load
+from benchmarks.machine import Machine, commit, processor_and_memory, versions
 from benchmarks.services import Service
 from stores.settings import PROJECT_ROOT
 
@@ -46,7 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="adbid-bench-") as scratch:
         found = _measure(Path(scratch), given.rounds, given.seconds, defaults=not given.no_defaults)
-    found |= {"machine": _machine(), "versions": _versions(), "commit": _commit()}
+    found |= {"machine": processor_and_memory(), "versions": versions(), "commit": commit()}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -60,6 +55,7 @@ def _measure(scratch: Path, rounds: int, seconds: float, *, defaults: bool) -> d
     booster.save_model(scratch / "peer.ubj")
     bodies = bundles(BIDS)
     running: list[Service] = []
+    machine = Machine()
     try:
         ours = services.up(OURS, scratch / "home", PORT)
         running.append(ours)
@@ -74,12 +70,16 @@ def _measure(scratch: Path, rounds: int, seconds: float, *, defaults: bool) -> d
                 script_of(scratch, service), [service.shape(b) for b in bodies], service.route
             )
         before = services.degraded(ours)
+        paces = [machine.pace_ms()]
         many = _rounds(running, scratch, MANY, rounds, seconds)
         without = services.degraded(ours) - before
+        paces.append(machine.pace_ms())
         memory = services.memory_mib(ours)
         single = _rounds(running, scratch, ONE, max(rounds // 2, 1), seconds)
         _stop(running, but=1)
+        paces.append(machine.pace_ms())
         half = _half(ours, scratch, bodies, many[OURS], rounds, seconds)
+        paces.append(machine.pace_ms())
         some: dict[str, Any] = {}
         if defaults:
             some = _rounds([ours], scratch, SOME, max(rounds // 2, 1), seconds)
@@ -94,6 +94,7 @@ def _measure(scratch: Path, rounds: int, seconds: float, *, defaults: bool) -> d
         "degraded": without,
         "half_of_peak": half,
         f"clients_{SOME}": some,
+        "machine_pace_ms": [round(pace, 2) for pace in paces],
     }
 
 
@@ -258,38 +259,12 @@ def table(found: dict[str, Any]) -> str:
     )
     lines.append(f"\nOf our answers at {MANY} clients {found['degraded']:,.0f} were degraded.")
     lines.append(f"\nOur whole system under this load: {found['memory_mib']:,.0f} MiB (PSS).")
-    return "\n".join(lines)
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "cores": psutil.cpu_count(),
-        "processor": _processor(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-    }
-
-
-def _processor() -> str:
-    """What the kernel calls it."""
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        for line in listed.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    names = ("ray", "fastapi", "uvicorn", "uvloop", "orjson", "msgspec", "numpy", "pydantic")
-    names += ("mlflow", "redis", "xgboost-cpu" if sys.platform == "linux" else "xgboost")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    paces = ", ".join(f"{pace:.1f}" for pace in found["machine_pace_ms"])
+    lines.append(
+        f"\nThe machine's own pace (`benchmarks/machine.py`) before the rounds at {MANY} clients, "
+        f"after them, before half of the peak and after it: {paces} ms."
     )
-    return done.stdout.strip()
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

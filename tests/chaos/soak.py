@@ -1,7 +1,8 @@
 """`python -m tests.chaos.soak`: a steady load for half an hour; nothing may grow.
 
-Prints memory (PSS), descriptors and p99 of each minute. Exits with 1 where a request failed, or
-where from the first third to the last the memory or the descriptors of a role grew, or p99 did.
+Prints memory (anonymous, resident), descriptors and p99 of each minute, and the machine's own pace.
+Exits with 1 where a request failed, or where from the first third to the last the memory or the
+descriptors of a role grew, or p99 did.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.footprint import Held, footprint
+from benchmarks import elsewhere
+from benchmarks.machine import Machine
+from tests.chaos.footprint import Held, footprint, pss_bytes
 from tests.chaos.load import Load, Pace, Sent, why
 from tests.chaos.system import System
 
@@ -33,14 +36,15 @@ _MB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What each role held at a moment, seconds since 1970."""
+    """What each role held at a moment, seconds since 1970, and the machine's own pace in ms."""
 
     at: float
     held: dict[str, Held]
+    pace_ms: float
 
     @property
-    def pss(self) -> int:
-        return sum(each.pss for each in self.held.values())
+    def own(self) -> int:
+        return sum(each.own for each in self.held.values())
 
     @property
     def descriptors(self) -> int:
@@ -81,17 +85,19 @@ def main() -> int:
 
 def soak(system: System, pace: Pace, length_s: float, folder: Path) -> int:
     """Look every 10 s, print each minute, then compare the thirds; the exit code."""
-    console, samples = Console(width=120), list[Sample]()
+    console, samples, machine = Console(width=120), list[Sample](), Machine()
     with Load(system.port, pace, folder) as load:
+        elsewhere.step(elsewhere.LEAST)  # who looks takes no time from who is looked at
         time.sleep(WARM_S)
         start, told = time.time(), 0
         while (now := time.time()) < start + length_s:
-            samples.append(Sample(now, footprint(system.home)))
+            samples.append(Sample(now, footprint(system.home), machine.pace_ms()))
             if now - start >= MINUTE_S * (told + 1):
-                console.print(line_of(told + 1, samples[-1], minute_of(load, start, told)))
+                console.print(line_of(told + 1, samples, minute_of(load, start, told)))
                 told += 1
             time.sleep(max(0.0, now + EVERY_S - time.time()))
-        console.print(line_of(told + 1, samples[-1], minute_of(load, start, told)))
+        console.print(line_of(told + 1, samples, minute_of(load, start, told)))
+        console.print(f"PSS of the whole system: {pss_bytes(system.home) / _MB:,.0f} MB")
         sent = load.between(start, start + length_s)
     found = list(growths(samples, sent, start, length_s))
     console.print(table_of(found))
@@ -104,11 +110,13 @@ def minute_of(load: Load, start: float, number: int) -> list[Sent]:
     return load.between(start + MINUTE_S * number, start + MINUTE_S * (number + 1))
 
 
-def line_of(minute: int, sample: Sample, sent: list[Sent]) -> str:
+def line_of(minute: int, samples: list[Sample], sent: list[Sent]) -> str:
     failed = sum(each.status != 200 for each in sent)
+    paces = [each.pace_ms for each in samples[-round(MINUTE_S / EVERY_S) :]]
     return (
         f"minute {minute}: {len(sent):,} requests, {failed} failed, p99 {p99_ms(sent):.1f} ms, "
-        f"PSS {sample.pss / _MB:,.0f} MB, {sample.descriptors:,} descriptors"
+        f"{samples[-1].own / _MB:,.0f} MB, {samples[-1].descriptors:,} descriptors, "
+        f"machine {median(paces):.1f} ms (worst {max(paces):.1f})"
     )
 
 

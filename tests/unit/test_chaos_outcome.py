@@ -59,7 +59,8 @@ def test_the_table_in_markdown_has_a_row_for_each_fault() -> None:
 
 def samples(own: list[int], descriptors: list[int]) -> list[Sample]:
     pairs = zip(own, descriptors, strict=True)
-    return [Sample(AT + n, {"Ingress": Held(mb, mb << 20, f)}) for n, (mb, f) in enumerate(pairs)]
+    held = [{"Ingress": Held(mb << 20, f)} for mb, f in pairs]
+    return [Sample(AT + n, each, pace_ms=7.0) for n, each in enumerate(held)]
 
 
 @pytest.mark.parametrize(
