@@ -2,10 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 Found = TypeVar("Found")
+Asked = TypeVar("Asked", bound=Hashable)
 
 
 class Lately(Generic[Found]):
@@ -42,3 +45,30 @@ class Lately(Generic[Found]):
     def forget(self) -> None:
         """Something was changed here: who looks next shall see it."""
         self._held = None
+
+
+class LatelyBy(Generic[Asked, Found]):
+    """`await lately(asked)`: a `Lately` for each of the `most` things that were asked for last."""
+
+    def __init__(
+        self,
+        ask: Callable[[Asked], Coroutine[Any, Any, Found]],
+        kept_s: float,
+        most: int = 16,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = ask
+        self._kept_s = kept_s
+        self._most = most
+        self._clock = clock
+        self._held: OrderedDict[Asked, Lately[Found]] = OrderedDict()
+
+    async def __call__(self, asked: Asked) -> Found:
+        found = self._held.get(asked)
+        if found is None:
+            found = Lately(partial(self._ask, asked), self._kept_s, self._clock)
+            self._held[asked] = found
+            if len(self._held) > self._most:
+                self._held.popitem(last=False)
+        self._held.move_to_end(asked)
+        return await found()

@@ -13,6 +13,7 @@ from deployments import openapi
 from deployments.access import Access
 from deployments.banners import degraded_banner, refused_banners, rollback_banners
 from deployments.json_body import wrong
+from deployments.lately import LatelyBy
 from deployments.metric_shapes import (
     Banner,
     Overview,
@@ -35,6 +36,8 @@ from stores.promotion import MODELS
 VALUE_DAYS = 28
 REASON_HOURS = 24
 LONGEST_SPAN = timedelta(days=370)
+# Seconds for which people who look at the same thing share an answer: sums grow once a second.
+KEPT_S = 1.0
 # An overview has about this many points at most.
 POINTS = 180
 # Minutes that its "now" is taken from, the running one and the last whole one.
@@ -100,8 +103,33 @@ def build(
     readiness: Readiness,
     reports: Reports,
     access: Access,
+    kept_s: float = KEPT_S,
 ) -> APIRouter:
-    """The router of the sums; `reports` are what the scoring replicas say of themselves."""
+    """The router of the sums; `reports` are what the scoring replicas say of themselves.
+
+    For `kept_s` an answer is everybody's who looks at the same thing.
+    """
+
+    async def write_grid(asked: VpiQuery) -> bytes:
+        return _encode(grid_of(asked, await metrics.sum_performance(asked)))
+
+    async def write_overview(minutes: int) -> bytes:
+        now = datetime.now(UTC)
+        step = MINUTE * max(1, -(-minutes // POINTS))
+        sums = await metrics.sum_decisions(MEASURES, now - minutes * MINUTE, now, step)
+        last = sums
+        if step > MINUTE or minutes < LATELY:
+            last = await metrics.sum_decisions(MEASURES, now - LATELY * MINUTE, now, MINUTE)
+        newest = [found for name in MODELS for found in await changes.fetch(name, CHAMPION, 1)]
+        state = readiness()
+        banners = [
+            *degraded_banner(state["degraded"], now),
+            *refused_banners(await reports(), now),
+            *rollback_banners(newest, now),
+        ]
+        return _encode(overview_of(now, step, sums, last, state["models"], banners))
+
+    grids, overviews = LatelyBy(write_grid, kept_s), LatelyBy(write_overview, kept_s)
     router = APIRouter(
         prefix="/api/metrics", tags=["metrics"], dependencies=[access.require("view")]
     )
@@ -126,7 +154,7 @@ def build(
             query.partner_id,
             query.device_type,
         )
-        return _json(grid_of(asked, await metrics.sum_performance(asked)))
+        return _json(await grids(asked))
 
     @router.get(
         "/reasons",
@@ -138,7 +166,8 @@ def build(
         """How many bids won, and how many did not for which reason; 24 hours by default."""
         since, until = query.span(datetime.now(UTC), REASON_HOURS * HOUR)
         step = HOUR if query.granularity == "hour" else DAY
-        return _json(reasons_of(await metrics.sum_decisions((totals.REASON,), since, until, step)))
+        found = await metrics.sum_decisions((totals.REASON,), since, until, step)
+        return _json(_encode(reasons_of(found)))
 
     @router.get(
         "/overview",
@@ -148,20 +177,7 @@ def build(
     )
     async def get_overview(query: Annotated[OverviewQuery, Query()]) -> Response:
         """What the service does now, and did lately, by its decision log."""
-        now = datetime.now(UTC)
-        step = MINUTE * max(1, -(-query.minutes // POINTS))
-        sums = await metrics.sum_decisions(MEASURES, now - query.minutes * MINUTE, now, step)
-        last = sums
-        if step > MINUTE or query.minutes < LATELY:
-            last = await metrics.sum_decisions(MEASURES, now - LATELY * MINUTE, now, MINUTE)
-        newest = [found for name in MODELS for found in await changes.fetch(name, CHAMPION, 1)]
-        state = readiness()
-        banners = [
-            *degraded_banner(state["degraded"], now),
-            *refused_banners(await reports(), now),
-            *rollback_banners(newest, now),
-        ]
-        return _json(overview_of(now, step, sums, last, state["models"], banners))
+        return _json(await overviews(query.minutes))
 
     return router
 
@@ -208,5 +224,5 @@ def _utc(name: str, at: datetime | None) -> datetime | None:
         raise wrong(name, "is beyond the calendar") from None
 
 
-def _json(found: msgspec.Struct) -> Response:
-    return Response(_encode(found), media_type="application/json")
+def _json(found: bytes) -> Response:
+    return Response(found, media_type="application/json")

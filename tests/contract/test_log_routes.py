@@ -76,7 +76,7 @@ async def service() -> AsyncIterator[Service]:
     routers = [
         events.build(intake, access),
         decisions.build(log, access, kept_days=35),
-        metrics.build(sums, changes, readiness, reports, access),
+        metrics.build(sums, changes, readiness, reports, access, kept_s=0.0),
     ]
     app = api.build(no_score, readiness, access, routers)
     token = (await keys.create("tester", ["view"], Author("test"))).token

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bidding.errors import StoreUnavailable
-from deployments.lately import Lately
+from deployments.lately import Lately, LatelyBy
 
 KEPT_S = 2.0
 
@@ -72,3 +72,13 @@ async def test_after_a_change_here_the_next_one_asks_anew(source: Source) -> Non
     await source.lately()
     source.lately.forget()
     assert await source.lately() == 2
+
+
+async def test_each_thing_that_is_asked_for_has_its_own_answer(source: Source) -> None:
+    async def ask(name: str) -> str:
+        return f"{name}{await source.ask()}"
+
+    lately = LatelyBy(ask, KEPT_S, most=2, clock=lambda: source.now)
+    assert [await lately(name) for name in "abab"] == ["a1", "b2", "a1", "b2"]
+    assert await lately("c") == "c3"  # in the place of the one that nobody asked for the longest
+    assert [await lately(name) for name in "ba"] == ["b2", "a4"]
