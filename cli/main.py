@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from bidding.errors import AdBidError
+from cli import completion
 
 # Each module holds `register(app)`, which adds these commands. Only the module of the command
 # that was called is imported: the ones that know MLflow and XGBoost take seconds.
@@ -52,13 +53,18 @@ def commands_of(module: str) -> TyperGroup:
 
 
 def _nothing() -> None:
+    """No command: what `MODULES` names is looked up when it is called."""
+
+
+def _adbid(install: completion.Install = None, show: completion.Show = None) -> None:
     """AdBid Optimizer: decides which brand's bid should win an ad slot."""
 
 
 app = typer.Typer(
     name="adbid",
     cls=Commands,
-    callback=_nothing,
+    callback=_adbid,
+    add_completion=False,
     epilog=(
         "Exit codes: 0 done; 1 not done, or not well; 2 wrong usage. Commands that tell something "
         "print JSON with --json. All of it: docs/cli.md"
@@ -67,6 +73,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+completion.enable()
 
 if __name__ == "__main__":
     app()

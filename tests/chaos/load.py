@@ -19,6 +19,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self
 
+import psutil
+
 from benchmarks import elsewhere
 from tests.chaos.wire import Answer, Wire
 
@@ -114,6 +116,11 @@ class Load:
         self._stop.set()
         self._process.join(30)
         self._process.kill()
+
+    def cpu_s(self) -> float:
+        """What the process has taken of a core so far, in seconds."""
+        took = psutil.Process(self._process.pid).cpu_times()
+        return float(took.user + took.system)
 
     def between(self, start: float, end: float) -> list[Sent]:
         """The bundles sent in [start, end), as far as they are answered or given up."""

@@ -7,7 +7,7 @@ from tests.chaos.footprint import Held, role_of
 from tests.chaos.load import Sent
 from tests.chaos.outcome import Outcome
 from tests.chaos.report import markdown_of
-from tests.chaos.soak import Sample, growths
+from tests.chaos.soak import Sample, Stretch, growths, p99_growth, stretches
 
 AT = 1_000.0
 
@@ -58,9 +58,12 @@ def test_the_table_in_markdown_has_a_row_for_each_fault() -> None:
 
 
 def samples(own: list[int], descriptors: list[int]) -> list[Sample]:
-    pairs = zip(own, descriptors, strict=True)
-    held = [{"Ingress": Held(mb << 20, f)} for mb, f in pairs]
-    return [Sample(AT + n, each, pace_ms=7.0) for n, each in enumerate(held)]
+    held = [{"Ingress": Held(mb << 20, f)} for mb, f in zip(own, descriptors, strict=True)]
+    return [Sample(AT + n, each, load_s=n) for n, each in enumerate(held)]
+
+
+def steady(took_s: float = 0.005) -> list[Sent]:
+    return [Sent(AT + n / 10, took_s, 200, "") for n in range(90)]
 
 
 @pytest.mark.parametrize(
@@ -70,12 +73,40 @@ def samples(own: list[int], descriptors: list[int]) -> list[Sample]:
         ([200, 200, 200, 205, 205, 205, 209, 209, 209], [80] * 9, []),
         ([200, 200, 200, 206, 206, 206, 212, 212, 212], [80] * 9, ["Ingress memory, MB"]),
         ([200] * 9, [80, 80, 80, 85, 85, 85, 90, 90, 90], ["Ingress descriptors"]),
+        ([200] * 9, [80, 80, 80, 85, 85, 85, 99, 99, 81], []),  # given back
     ],
 )
 def test_what_grows_is_not_flat(own: list[int], descriptors: list[int], grown: list[str]) -> None:
-    sent = [Sent(AT + n / 10, 0.005, 200, "") for n in range(90)]
-    found = growths(samples(own, descriptors), sent, AT, 9.0)
+    found = growths(samples(own, descriptors), steady())
     assert [each.name for each in found if not each.is_flat] == grown
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "cost_ms", "flat"),
+    [
+        ([10.0] * 30, [3.0] * 30, True),
+        ([10.0] * 20 + [13.0] * 10, [3.0] * 30, False),
+        ([10.0] * 20 + [13.0] * 10, [3.0, 3.5] * 15, False),
+        ([10.0, 20.0] * 15, [3.0, 4.0] * 15, True),
+        ([10.0] * 5 + [20.0] * 25, [3.0] * 5 + [4.0] * 25, True),  # a slower machine
+        ([10.0] * 10 + [20.0] * 20, [3.0] * 10 + [4.0] * 20, False),  # never as fast: not known
+    ],
+)
+def test_a_p99_is_compared_where_the_machine_is_as_fast(
+    p99_ms: list[float], cost_ms: list[float], flat: bool
+) -> None:
+    found = [Stretch(*each) for each in zip(p99_ms, cost_ms, strict=True)]
+    assert p99_growth(found).is_flat is flat
+
+
+def test_a_stretch_tells_what_was_asked_in_it() -> None:
+    bundles = steady()
+    bundles[15] = Sent(AT + 1.5, 0.2, 200, "")
+    found = list(stretches(samples([200] * 9, [80] * 9), bundles))
+    assert [round(each.cost_ms) for each in found] == [100] * 8
+    assert [each.p99_ms for each in found] == [5.0] * 8
+    slow = list(stretches(samples([200] * 9, [80] * 9), steady(0.2)))
+    assert [each.p99_ms for each in slow] == [200.0] * 8
 
 
 def test_processes_are_told_apart_by_what_they_are() -> None:

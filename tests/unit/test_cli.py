@@ -154,11 +154,26 @@ def test_a_shell_completes_commands_of_groups(shell: str, asked: dict[str, str])
     assert "rollback" not in done.stdout
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_script_of_a_shell_is_shown(shell: str) -> None:
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [
+        ("bash", "complete -o default -F _adbid_completion adbid"),
+        ("zsh", "#compdef adbid"),
+        ("fish", "complete --command adbid"),
+    ],
+)
+def test_the_completion_script_is_that_of_the_shell_that_is_named(shell: str, said: str) -> None:
+    """Whichever shell calls, if any does."""
     shown = run.invoke(app, ["--show-completion", shell], prog_name="adbid")
     assert shown.exit_code == 0, shown.output
     assert "_ADBID_COMPLETE" in shown.stdout
+    assert said in shown.stdout
+
+
+def test_a_shell_that_is_not_known_is_wrong_usage() -> None:
+    shown = run.invoke(app, ["--show-completion", "tcsh"], prog_name="adbid")
+    assert shown.exit_code == 2
+    assert "'zsh'" in shown.output
 
 
 def test_an_import_tells_a_script_what_it_mended(capsys: pytest.CaptureFixture[str]) -> None:
