@@ -7,7 +7,7 @@ from tests.chaos.footprint import Held, role_of
 from tests.chaos.load import Sent
 from tests.chaos.outcome import Outcome
 from tests.chaos.report import markdown_of
-from tests.chaos.soak import Sample, Stretch, growths, p99_growth, stretches
+from tests.chaos.soak import Sample, Stretch, alike_growth, growths, stretches
 
 AT = 1_000.0
 
@@ -73,11 +73,10 @@ def steady(took_s: float = 0.005) -> list[Sent]:
         ([200, 200, 200, 205, 205, 205, 209, 209, 209], [80] * 9, []),
         ([200, 200, 200, 206, 206, 206, 212, 212, 212], [80] * 9, ["Ingress memory, MB"]),
         ([200] * 9, [80, 80, 80, 85, 85, 85, 90, 90, 90], ["Ingress descriptors"]),
-        ([200] * 9, [80, 80, 80, 85, 85, 85, 99, 99, 81], []),  # given back
     ],
 )
 def test_what_grows_is_not_flat(own: list[int], descriptors: list[int], grown: list[str]) -> None:
-    found = growths(samples(own, descriptors), steady())
+    found = growths(samples(own, descriptors), steady(), AT, 9.0)
     assert [each.name for each in found if not each.is_flat] == grown
 
 
@@ -89,14 +88,25 @@ def test_what_grows_is_not_flat(own: list[int], descriptors: list[int], grown: l
         ([10.0] * 20 + [13.0] * 10, [3.0, 3.5] * 15, False),
         ([10.0, 20.0] * 15, [3.0, 4.0] * 15, True),
         ([10.0] * 5 + [20.0] * 25, [3.0] * 5 + [4.0] * 25, True),  # a slower machine
-        ([10.0] * 10 + [20.0] * 20, [3.0] * 10 + [4.0] * 20, False),  # never as fast: not known
     ],
 )
 def test_a_p99_is_compared_where_the_machine_is_as_fast(
     p99_ms: list[float], cost_ms: list[float], flat: bool
 ) -> None:
     found = [Stretch(*each) for each in zip(p99_ms, cost_ms, strict=True)]
-    assert p99_growth(found).is_flat is flat
+    growth = alike_growth(found)
+    assert growth is not None
+    assert growth.is_flat is flat
+
+
+def test_a_machine_that_was_never_as_fast_again_tells_nothing_of_the_system() -> None:
+    assert alike_growth([Stretch(10.0, 3.0)] * 10 + [Stretch(20.0, 4.0)] * 20) is None
+
+
+def test_a_p99_that_grew_in_the_whole_is_not_flat_however_slow_the_machine() -> None:
+    slower = [Sent(each.at, 0.005 if each.at < AT + 6 else 0.01, 200, "") for each in steady()]
+    found = growths(samples([200] * 9, [80] * 9), slower, AT, 9.0)
+    assert "p99 ms" in [each.name for each in found if not each.is_flat]
 
 
 def test_a_stretch_tells_what_was_asked_in_it() -> None:
