@@ -13,10 +13,11 @@ PYTEST_ARGS ?=
 # Tests mostly wait for servers: two files at a time, in the order of tests/conftest.py.
 SIDE_BY_SIDE ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# The first Python that fits; `make PYTHON=/path/to/python ...` takes another.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	&& echo $$p && break; done)
+# The first Python that fits, or one that is clearly faster; `make PYTHON=/path/to/python ...` takes
+# another.
+PYTHONS := python3 python3.13 python3.12 python3.11 /usr/bin/python3
+PYTHON ?= $(shell for p in $(PYTHONS); do \
+	$$p cli/choose_python.py $(PYTHONS) 2>/dev/null && break; done)
 
 # One certificate bundle for pip, uv and Node, whichever of their variables is set.
 export SSL_CERT_FILE := $(or $(SSL_CERT_FILE),$(PIP_CERT))
