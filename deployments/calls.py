@@ -1,6 +1,7 @@
 """An ingress' calls to the other deployments, with their failures as ours."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -32,7 +33,8 @@ log = structlog.get_logger(__name__)
 
 
 class Calls:
-    """`traced` asks the other replicas what they did, too; `versions` are the last seen.
+    """`traced` asks the other replicas what they did, too; `versions` are the last seen, when
+    scoring answered last (`answered_at`, monotonic seconds).
 
     `made` counts the calls of the request path by the way that they took.
     """
@@ -52,6 +54,7 @@ class Calls:
         self._traced = traced
         self._lines = lines
         self.versions = Versions(None, None)
+        self.answered_at = float("-inf")
         self.made: dict[Way, int] = dict.fromkeys(WAYS, 0)
 
     async def fetch_rules(self, deadline_s: float, at_least: int) -> RulesFetched:
@@ -86,6 +89,7 @@ class Calls:
         reply = await self._score(join(batches))
         ctr, cvr = reply.ctr, reply.cvr
         self.versions = Versions(reply.head.ctr_version, reply.head.cvr_version)
+        self.answered_at = time.monotonic()
         answers, start = [], 0
         for batch in batches:
             rows = slice(start, start + len(batch))

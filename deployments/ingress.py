@@ -31,6 +31,7 @@ from deployments.metrics_score import ScoreMeter
 from deployments.model_calls import ModelCalls
 from deployments.models import open_models
 from deployments.ops import open_ops
+from deployments.pulse import Pulse
 from deployments.reading import RULES_DEADLINE_S, Reading
 from deployments.routes import prometheus, training
 from deployments.score_request import decode
@@ -50,7 +51,7 @@ LARGEST_CALL = 3_000
 REPORTS_KEPT_S = 1.0
 # Each is given up after `calls.PATIENCE_S`.
 WARM_UP_TRIES = 15
-_WARM_UP = b'{"slot_id":1,"bids":[{"bid_id":"-","brand_id":1,"pricing_model":"CPC","amount":1}]}'
+_ONE_BID = b'{"slot_id":1,"bids":[{"bid_id":"-","brand_id":1,"pricing_model":"CPC","amount":1}]}'
 
 
 @serve.ingress()
@@ -88,6 +89,7 @@ class Ingress:
         self._gather: Gather[ScoreBatch, Prediction] = Gather(
             self._calls.score, max_weight=LARGEST_CALL
         )
+        self._pulse = Pulse(self._score_one, lambda: self._calls.answered_at)
         self._estimator = Estimator.from_configs()
         self._admission = Admission()
         self._learning = open_learning(settings, self._rules, self._slots)
@@ -174,8 +176,10 @@ class Ingress:
         self._learning.start()
         self._models.shadow.start()
         self._reporter.start()
+        self._pulse.start()
         collector.calm()
         yield
+        await self._pulse.aclose()
         await self._reading.aclose()
         await self._learning.aclose()
         await self._models.aclose()
@@ -188,22 +192,28 @@ class Ingress:
 
     async def _warm_up(self) -> None:
         """Open the ways to the other replicas before the first client's deadline runs."""
-        slot = default_slot(1)
-        request = decode(_WARM_UP)
-        view = self._rules.serving
-        rows = view.rules.rows_of(np.zeros(1, np.int64))
-        _, batch = self._estimator.estimate(request, datetime.now(UTC), view, slot, rows)
         for _ in range(WARM_UP_TRIES):  # the scoring replicas may be starting, too
             with contextlib.suppress(StoreUnavailable):
-                await self._calls.score([batch])
+                await self._score_one()
                 break
         await self._calls.fetch_slots([1], RULES_DEADLINE_S, 0)
+
+    async def _score_one(self) -> None:
+        """Ask scoring for one row. Raises `StoreUnavailable`."""
+        view = self._rules.serving
+        rows = view.rules.rows_of(np.zeros(1, np.int64))
+        _, batch = self._estimator.estimate(
+            decode(_ONE_BID), datetime.now(UTC), view, default_slot(1), rows
+        )
+        await self._calls.score([batch])
 
     async def _predict(self, batch: ScoreBatch) -> Prediction:
         return await self._gather.ask(batch, weight=len(batch))
 
     def _readiness(self) -> dict[str, Any]:
         down = self._reading.down()
+        if self._pulse.away:
+            down.add("scoring")
         if self._calls.versions == NO_PREDICTION.versions:
             down.add("models")
         return {

@@ -16,7 +16,8 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """`ready` stays true while bundles are answered; `degraded` names what is missing."""
+    """`ready` stays true while bundles are answered; `degraded` names what is missing: redis,
+    postgres, scoring (nothing answered for six seconds), models (there is none)."""
 
     ready: bool
     degraded: list[str]

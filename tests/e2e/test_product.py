@@ -149,6 +149,20 @@ def test_a_trained_model_answers_and_knows_the_good_segment(trained: System) -> 
     assert all(r["quality_factor"] > without[r["brand_id"]] for r in good["results"])
 
 
+def test_who_looks_is_told_which_model_serves_though_no_bundle_comes_that_way(
+    trained: System,
+) -> None:
+    """Bundles go to the first ingress, pages to the last; that one scores nothing by itself."""
+    until_scored_by("1", **a_logged_request())
+    ready: dict[str, Any] = {}
+    for _ in range(20):
+        ready = httpx.get(f"{URL}/readyz", timeout=10).json()
+        if ready["models"]["ctr"] == "1":
+            break
+        time.sleep(0.5)
+    assert ready == {"ready": True, "degraded": [], "models": {"ctr": "1", "cvr": None}}
+
+
 def test_explained_factors_multiply_to_the_value(trained: System) -> None:
     answer = until_scored_by("1", **a_logged_request(explain=True, segments=[GOOD_SEGMENT]))
     for result in answer["results"]:

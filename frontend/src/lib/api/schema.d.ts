@@ -1034,7 +1034,8 @@ export interface components {
         };
         /**
          * Readiness
-         * @description `ready` stays true while bundles are answered; `degraded` names what is missing.
+         * @description `ready` stays true while bundles are answered; `degraded` names what is missing: redis,
+         *     postgres, scoring (nothing answered for six seconds), models (there is none).
          */
         Readiness: {
             /** Ready */
