@@ -120,7 +120,7 @@ clean:  ## remove what was installed or built (not the data in var/)
 	rm -rf .venv .tools frontend/node_modules frontend/dist
 
 $(UV):
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=... " >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, with its venv (Debian: python3-venv): make PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet "uv==$(UV_VERSION)"
 

@@ -2,8 +2,8 @@
 
 The first that fits, unless another does the same work in four fifths of the time. A Python built
 without the compiler's profiles, as pyenv builds it unless told otherwise, takes a third longer in
-the interpreter, and a bundle a tenth (docs/performance.md). Runs on any Python 3, before anything
-is installed.
+the interpreter, and the service answers fewer bundles a second (docs/performance.md). Runs on any
+Python 3, before anything is installed.
 """
 
 import subprocess

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def test_what_is_no_python_or_none_that_fits_is_passed_over(tmp_path: Path) -> N
     done = run("no-such-python", too_old, sys.executable)
     assert done.stdout.strip() == sys.executable
     assert run("no-such-python", too_old).returncode == 1
+
+
+def test_what_fits_is_what_the_project_asks_for() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    (least, minor), (most, last) = choose_python.LEAST, choose_python.MOST
+    assert project["requires-python"] == f">={least}.{minor},<{most}.{last + 1}"
 
 
 def test_a_version_that_we_do_not_support_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,41 +2,38 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from stores.settings import PROJECT_ROOT
 from stores.training_jobs import CPUS
+from tests.unit.test_deploy import DEPLOY, Manifest, base
 
-KUBERNETES = PROJECT_ROOT / "deploy/kubernetes"
+KUBERNETES = DEPLOY / "kubernetes"
 SIZED = ("Ingress", "Scoring")
 PLACES = ("base", "overlays/small", "overlays/production")
-Manifest = dict[str, Any]
 
 
 def read(path: Path) -> Manifest:
     return yaml.safe_load(path.read_text())  # type: ignore[no-any-return]
 
 
-def base() -> Manifest:
-    text = (KUBERNETES / "base/rayservice.yaml").read_text()
-    found = next(each for each in yaml.safe_load_all(text) if each["kind"] == "RayService")
-    return found["spec"]  # type: ignore[no-any-return]
+def group() -> Manifest:
+    """The workers of the base."""
+    cluster = base("RayService")[0]["spec"]["rayClusterConfig"]
+    return cluster["workerGroupSpecs"][0]  # type: ignore[no-any-return]
 
 
 def serving(place: str) -> Manifest:
     """What Serve runs there."""
     own = KUBERNETES / place / "serving.yaml"
-    spec = read(own)["spec"] if own.exists() else base()
-    return yaml.safe_load(spec["serveConfigV2"])  # type: ignore[no-any-return]
+    service = read(own) if own.exists() else base("RayService")[0]
+    return yaml.safe_load(service["spec"]["serveConfigV2"])  # type: ignore[no-any-return]
 
 
 def workers(place: str) -> tuple[int, int]:
     """The fewest and the most."""
-    group = base()["rayClusterConfig"]["workerGroupSpecs"][0]
-    counts = {name: group[name] for name in ("minReplicas", "replicas", "maxReplicas")}
+    counts = {name: group()[name] for name in ("minReplicas", "replicas", "maxReplicas")}
     for patch in read(KUBERNETES / place / "kustomization.yaml").get("patches", []):
         for step in yaml.safe_load(patch.get("patch", "[]")):
             name = step["path"].rsplit("/", 1)[1]
@@ -48,10 +45,9 @@ def workers(place: str) -> tuple[int, int]:
 
 def cpus() -> float:
     """Of a worker."""
-    group = base()["rayClusterConfig"]["workerGroupSpecs"][0]
-    container = group["template"]["spec"]["containers"][0]
-    assert group["rayStartParams"]["num-cpus"] == container["resources"]["requests"]["cpu"]
-    return float(group["rayStartParams"]["num-cpus"])
+    started, container = group()["rayStartParams"], group()["template"]["spec"]["containers"][0]
+    assert started["num-cpus"] == container["resources"]["requests"]["cpu"]
+    return float(started["num-cpus"])
 
 
 def deployments(config: Manifest) -> list[Manifest]:
