@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -48,13 +49,27 @@ def _environment_as_before() -> Iterator[None]:
     os.environ.update(before)
 
 
-@pytest.fixture(scope="session")
-def server_root() -> Iterator[Path]:
-    """A folder of this run's servers that PostgreSQL's own user may enter."""
-    root = Path(tempfile.mkdtemp(prefix="adbid-"))
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """A new folder that PostgreSQL's own user may enter, unlike those that pytest makes."""
+    root = Path(tempfile.mkdtemp(prefix="adbid-test-"))
     root.chmod(0o755)
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_root() -> Iterator[Path]:
+    """The folder of this run's servers."""
+    with _open_folder() as root:
+        yield root
+
+
+@pytest.fixture(scope="module")
+def system_home() -> Iterator[Path]:
+    """The home of a module's whole system."""
+    with _open_folder() as root:
+        yield root
 
 
 @pytest.fixture(scope="session")

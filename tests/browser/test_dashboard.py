@@ -83,15 +83,12 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(system_home: Path) -> Iterator[Service]:
     build_dashboard()
-    home = tmp_path_factory.mktemp("dashboard")
-    home.chmod(0o755)
-    home.parent.chmod(0o755)
-    found = Service(home)
+    found = Service(system_home)
     found.adbid("up", "--detach", "--port", str(PORT))
     try:
-        with live(found, home):
+        with live(found, system_home):
             yield found
     finally:
         found.adbid("down")

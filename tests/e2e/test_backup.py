@@ -82,21 +82,19 @@ def running(home: Path, port: int, folder: Path) -> Iterator[System]:
         system.sh("adbid down", folder)
 
 
-def test_a_backup_restored_into_a_new_system_scores_the_same(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    tmp_path.parent.chmod(0o755)
+def test_a_backup_restored_into_a_new_system_scores_the_same(system_home: Path) -> None:
     backup, restore = blocks()
-    log = write_log(tmp_path / "log.csv.gz", 1_500)
-    with running(tmp_path / "old", OLD_PORT, tmp_path) as old:
+    log = write_log(system_home / "log.csv.gz", 1_500)
+    with running(system_home / "old", OLD_PORT, system_home) as old:
         untrained = old.answer()
-        old.sh(f"adbid import ipinyou {log} && adbid train", tmp_path)
+        old.sh(f"adbid import ipinyou {log} && adbid train", system_home)
         assert until(lambda: old.answer()["models"]["ctr"] == "1", 60), old.answer()
         before = old.answer()
-        old.sh(backup, tmp_path)
+        old.sh(backup, system_home)
     assert before["values"] != untrained["values"]
-    with running(tmp_path / "new", NEW_PORT, tmp_path) as new:
+    with running(system_home / "new", NEW_PORT, system_home) as new:
         assert new.answer()["models"] == untrained["models"]
-        new.sh(restore, tmp_path)
+        new.sh(restore, system_home)
         assert until(lambda: new.answer()["models"] == before["models"], 60), new.answer()
         after = new.answer()
         # History fades by the hour, so a value worked out later differs in its sixth digit.

@@ -44,13 +44,10 @@ def lines() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    home = tmp_path_factory.mktemp("commands")
-    home.chmod(0o755)
-    home.parent.chmod(0o755)
+def environment(system_home: Path) -> Iterator[dict[str, str]]:
     stores = {"DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"}
     given = {name: value for name, value in os.environ.items() if name not in stores}
-    given |= {"ADBID_HOME": str(home), "ADBID_PORT": str(PORT), "HOME": str(home)}
+    given |= {"ADBID_HOME": str(system_home), "ADBID_PORT": str(PORT), "HOME": str(system_home)}
     given["PATH"] = os.pathsep.join((str(BIN), given["PATH"]))
     yield given
     subprocess.run([BIN / "adbid", "down"], env=given, check=False, capture_output=True)

@@ -43,11 +43,8 @@ class System:
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    home = tmp_path_factory.mktemp("adbid")
-    home.chmod(0o755)
-    home.parent.chmod(0o755)
-    found = System(home)
+def system(system_home: Path) -> Iterator[System]:
+    found = System(system_home)
     found.adbid("up", "--detach", "--port", str(PORT))
     yield found
     found.adbid("down", check=False)

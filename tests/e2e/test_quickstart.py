@@ -29,14 +29,11 @@ BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment(system_home: Path) -> Iterator[dict[str, str]]:
     """A home and a block of ports; the log that the page names lies in the working folder."""
-    home = tmp_path_factory.mktemp("quickstart")
-    home.chmod(0o755)
-    home.parent.chmod(0o755)
     stores = {"DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"}
     found = {name: value for name, value in os.environ.items() if name not in stores}
-    found |= {"ADBID_HOME": str(home), "ADBID_PORT": str(PORT)}
+    found |= {"ADBID_HOME": str(system_home), "ADBID_PORT": str(PORT)}
     found["PATH"] = os.pathsep.join((str(BIN), found["PATH"]))
     yield found
     subprocess.run([BIN / "adbid", "down"], env=found, check=False, capture_output=True)

@@ -37,14 +37,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def system(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[None]:
+def system(system_home: Path, receiver: Receiver) -> Iterator[None]:
     """The embedded system, exporting to the receiver."""
-    home = tmp_path_factory.mktemp("adbid")
-    home.chmod(0o755)
-    home.parent.chmod(0o755)
     stores = {"DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"}
     environment = {name: value for name, value in os.environ.items() if name not in stores} | {
-        "ADBID_HOME": str(home),
+        "ADBID_HOME": str(system_home),
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
         "OTEL_TRACES_SAMPLER_ARG": "0",
         "OTEL_BSP_SCHEDULE_DELAY": "200",

@@ -1,6 +1,7 @@
 """The supervisor against crashes, taken ports and neighbours, with real servers."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,8 +16,11 @@ import psycopg
 import pytest
 
 from cli.embedded import lifecycle, processes
+from cli.embedded.errors import NotReady
 from cli.embedded.home import Home
 from cli.embedded.plan import plan
+from cli.embedded.postgres import Postgres
+from cli.embedded.postgres_place import ELSEWHERE, abandoned, has_data, place_of
 from cli.embedded.serve_app import ServeApp
 from cli.embedded.state import SystemState, read_state
 from deployments.access import scoring_is_open
@@ -134,13 +138,24 @@ def without_stores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stores(tmp_path: Path, without_stores: None) -> Iterator[Stores]:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    stores = Stores(tmp_path / "first", free_block())
+def stores(
+    system_home: Path, request: pytest.FixtureRequest, without_stores: None
+) -> Iterator[Stores]:
+    stores = Stores(system_home / request.node.name / "first", free_block())
     yield stores
     lifecycle.stop(stores.home)
     assert processes.marked(stores.home) == []
+
+
+@pytest.fixture
+def closed_home(tmp_path: Path, without_stores: None) -> Iterator[Path]:
+    """A home that only root may enter, as in a clone below /root."""
+    tmp_path.chmod(0o700)
+    home = tmp_path / "home"
+    yield home
+    lifecycle.stop(Home(home))
+    for folder in ELSEWHERE.glob(f"{Home(home).id}-*"):
+        shutil.rmtree(folder)
 
 
 def test_killed_servers_and_a_killed_command_lose_no_data(stores: Stores) -> None:
@@ -164,6 +179,56 @@ def test_killed_servers_and_a_killed_command_lose_no_data(stores: Stores) -> Non
     assert stores.interrupt() == 0
     assert processes.marked(stores.home) == []
     assert stores.state.phase == "stopped"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL lives elsewhere")
+def test_a_new_home_where_a_deleted_one_was_starts_empty_and_loses_nothing(
+    closed_home: Path,
+) -> None:
+    first = Stores(closed_home, free_block())
+    first.up()
+    with first.connect() as database:
+        database.execute("CREATE TABLE kept AS SELECT 'before' AS name")
+    assert first.interrupt() == 0
+    first.up()
+    assert first.names() == ["before"]
+    assert first.interrupt() == 0
+    (left,) = ELSEWHERE.glob(f"{first.home.id}-*")
+    assert left not in abandoned()
+
+    shutil.rmtree(closed_home)
+    second = Stores(closed_home, free_block())
+    second.up()
+    with second.connect() as database:
+        assert database.execute("SELECT to_regclass('kept')").fetchone() == (None,)
+    assert has_data(left / "data")
+    assert abandoned()[left] == str(closed_home)
+    says = " ".join(second.adbid("doctor").stdout.split())
+    assert f"{left}: the database of {closed_home}" in says
+    assert second.interrupt() == 0
+
+
+def test_a_lost_password_is_named(stores: Stores) -> None:
+    stores.up()
+    assert stores.interrupt() == 0
+    kept = stores.home.secrets / "postgres"
+    kept.unlink()
+    place = place_of(stores.home)
+    server = Postgres(stores.home, stores.port + 13, place)
+    process = server.start()
+    try:
+        eventually(lambda: "put that file back" in why_not_ready(server, process))
+        assert str(kept) in why_not_ready(server, process)
+    finally:
+        server.stop(process)
+
+
+def why_not_ready(server: Postgres, process: subprocess.Popen[bytes]) -> str:
+    try:
+        server.check(process)
+    except NotReady as error:
+        return str(error)
+    return ""
 
 
 def test_down_clears_away_what_a_killed_command_left(stores: Stores) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded import postgres, processes
+from cli.embedded import postgres_place, processes
 from cli.embedded.home import Home
 from cli.embedded.supervisor import clear_away
 
@@ -12,7 +12,7 @@ from cli.embedded.supervisor import clear_away
 def test_without_the_servers_package_the_rest_is_ended(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(postgres, "_PACKAGE", "no_such_package")
+    monkeypatch.setattr(postgres_place, "_PACKAGE", "no_such_package")
     home = Home(tmp_path)
     home.create()
     left = processes.spawn(
