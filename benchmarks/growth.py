@@ -11,7 +11,6 @@ import itertools
 import json
 import multiprocessing
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from benchmarks.services import Service
 from stores.database_url import plain_url
 from stores.settings import PROJECT_ROOT
 from stores.totals import rebuild_totals
+from tests.folders import open_folder
 
 PORT = 23_000
 SIZES = (10, 100, 1000)
@@ -70,9 +70,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rows", type=int, default=10_000_000)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="adbid-growth-") as scratch:
-        folder = Path(scratch)
-        folder.chmod(0o755)
+    with open_folder("growth") as folder:
         found = _measure(folder, given.rounds, given.seconds, given.rows)
     path = RESULTS / f"growth-{datetime.now(UTC):%Y-%m-%d}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from stores.keys import VERIFY
 from stores.migrating import migrate
 from stores.seed import seed
 from stores.totals import merge_statement, rebuild_totals
+from tests.folders import open_folder
 from tests.servers import PostgresProcess
 
 DOC = Path(__file__).parents[1] / "docs" / "feature-fetch.md"
@@ -203,19 +202,17 @@ def _list(names: tuple[str, ...]) -> str:
 @contextlib.contextmanager
 def scratch_database() -> Iterator[str]:
     """The URL of a migrated database on a server that ends with the block."""
-    root = Path(tempfile.mkdtemp(prefix="adbid-hot-"))
-    root.chmod(0o755)
-    server = PostgresProcess(root / "postgres")
-    try:
-        server.start()
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE hot")
-        migrate(server.url("hot"))
-        seed(server.url("hot"))
-        yield server.url("hot")
-    finally:
-        server.stop()
-        shutil.rmtree(root, ignore_errors=True)
+    with open_folder("hot") as root:
+        server = PostgresProcess(root / "postgres")
+        try:
+            server.start()
+            with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+                connection.execute("CREATE DATABASE hot")
+            migrate(server.url("hot"))
+            seed(server.url("hot"))
+            yield server.url("hot")
+        finally:
+            server.stop()
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from stores.importing.import_performance import PerformanceOptions, import_perfo
 from stores.importing.mapping import Mapping
 from stores.migrating import migrate
 from stores.seed import seed
+from tests.folders import open_folder
 from tests.servers import PostgresProcess
 
 LEAST_ROWS_PER_S = 50_000
@@ -62,9 +62,7 @@ def main() -> None:
 
 
 def _measure(rows: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="adbid-imports-") as scratch:
-        folder = Path(scratch)
-        folder.chmod(0o755)  # PostgreSQL runs as a user of its own
+    with open_folder("imports") as folder:
         path = folder / "report.csv"
         _write_report(path, rows)
         server = PostgresProcess(folder / "postgres")

@@ -8,7 +8,6 @@ for this machine only.
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from benchmarks.load import Load
 from benchmarks.machine import Machine, commit, processor_and_memory, versions
 from benchmarks.services import Service
 from stores.settings import PROJECT_ROOT
+from tests.folders import open_folder
 
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 BIDS = 100
@@ -39,8 +39,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--no-defaults", action="store_true", help="leave Serve's defaults out")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="adbid-bench-") as scratch:
-        found = _measure(Path(scratch), given.rounds, given.seconds, defaults=not given.no_defaults)
+    with open_folder("bench") as scratch:
+        found = _measure(scratch, given.rounds, given.seconds, defaults=not given.no_defaults)
     found |= {"machine": processor_and_memory(), "versions": versions(), "commit": commit()}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}.json"

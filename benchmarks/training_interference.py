@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from benchmarks.workload import level_catalogue
 from stores import training_jobs
 from stores.settings import PROJECT_ROOT, Settings, load_settings
 from stores.training_runs import RunBook
+from tests.folders import open_folder
 from tests.ipinyou_log import write_log
 
 MOST = 2.0
@@ -53,9 +53,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or the system would outlive this
     for name in ("DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         os.environ.pop(name, None)
-    with tempfile.TemporaryDirectory(prefix="adbid-interference-") as folder:
-        scratch = Path(folder)
-        scratch.chmod(0o755)  # PostgreSQL runs as a user of its own
+    with open_folder("interference") as scratch:
         os.environ["ADBID_HOME"] = str(scratch / "home")
         service = services.up("ours", scratch / "home", options.port)
         try:

@@ -9,10 +9,8 @@ import asyncio
 import json
 import statistics
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 
@@ -22,6 +20,7 @@ from stores.decision_types import bids_row_of, row_of
 from stores.decisions import PostgresDecisions
 from stores.postgres import Postgres
 from tests.decision_cases import a_decision
+from tests.folders import open_folder
 
 MOST_S = 3.0
 PORT = 23_000
@@ -35,9 +34,8 @@ def main() -> int:
     parser.add_argument("--bids", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="adbid-what-if-") as folder:
-        home = Path(folder) / "home"
-        Path(folder).chmod(0o755)  # PostgreSQL runs as a user of its own
+    with open_folder("what-if") as folder:
+        home = folder / "home"
         ours = services.up("ours", home, PORT)
         try:
             url = services.addresses(home)["DATABASE_URL"]

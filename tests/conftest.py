@@ -8,11 +8,8 @@
 
 import os
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -21,6 +18,7 @@ import redis
 
 from stores.migrating import migrate
 from stores.seed import seed
+from tests.folders import open_folder
 from tests.servers import PostgresProcess, RedisProcess
 
 # Whole systems are started when the browser is done: its own one trains, behind all else that runs.
@@ -49,26 +47,17 @@ def _environment_as_before() -> Iterator[None]:
     os.environ.update(before)
 
 
-@contextmanager
-def _open_folder() -> Iterator[Path]:
-    """A new folder that PostgreSQL's own user may enter, unlike those that pytest makes."""
-    root = Path(tempfile.mkdtemp(prefix="adbid-test-"))
-    root.chmod(0o755)
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def server_root() -> Iterator[Path]:
     """The folder of this run's servers."""
-    with _open_folder() as root:
+    with open_folder("test") as root:
         yield root
 
 
 @pytest.fixture(scope="module")
 def system_home() -> Iterator[Path]:
     """The home of a module's whole system."""
-    with _open_folder() as root:
+    with open_folder("test") as root:
         yield root
 
 

@@ -6,7 +6,6 @@ names.
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tests.chaos.load import EVENT_BRAND, EVENT_SLOT, Load, Pace, why
 from tests.chaos.outcome import Outcome
 from tests.chaos.report import markdown_of, table_of
 from tests.chaos.system import System, until
+from tests.folders import open_folder
 
 PORT = 19_300
 BEFORE_S, AFTER_S = 2.0, 14.0
@@ -36,15 +36,15 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="also write the table there, as in docs/")
     chosen = parser.parse_args()
     pace = Pace(chosen.rate, tmax_ms=chosen.tmax_ms)
-    with tempfile.TemporaryDirectory(prefix="adbid-chaos-", ignore_cleanup_errors=True) as scratch:
-        system = System(chosen.home or Path(scratch) / "home", chosen.port)
+    with open_folder("chaos") as scratch:
+        system = System(chosen.home or scratch / "home", chosen.port)
         system.up()
         try:
             system.lived("2d", speed=11_520)
             faults = [
                 fault for fault in all_faults() if any(words in fault.name for words in chosen.only)
             ]
-            return run(system, faults, pace, Path(scratch), chosen.markdown)
+            return run(system, faults, pace, scratch, chosen.markdown)
         finally:
             system.down()
 

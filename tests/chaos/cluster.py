@@ -10,7 +10,6 @@ service did not recover.
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from rich.table import Table
 from tests.chaos.cluster_system import Cluster, cluster
 from tests.chaos.load import TIMEOUT_S, Load, Pace, Sent, why
 from tests.chaos.system import until
+from tests.folders import open_folder
 
 CALM_S, AFTER_S = 10.0, 25.0
 RECOVERY_TARGET_S = 30.0
@@ -84,9 +84,7 @@ def main() -> int:
     pace = Pace(chosen.rate, event_calls_per_s=2.0, tmax_ms=chosen.tmax_ms)
     console = Console(width=130)
     with ExitStack() as stack:
-        name = tempfile.TemporaryDirectory(prefix="adbid-nodes-", ignore_cleanup_errors=True)
-        folder = Path(stack.enter_context(name))
-        folder.chmod(0o755)
+        folder = stack.enter_context(open_folder("nodes"))
         system = stack.enter_context(cluster(folder, console.print))
         return run(system, pace, folder, console, chosen.fit_within_s, chosen.kill_in_first_fit)
 

@@ -10,14 +10,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from stores.settings import PROJECT_ROOT
+from tests.folders import open_folder
 
 LIMIT_BYTES = 4 * 2**30
 STORES = {"DATABASE_URL", "REDIS_URL", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"}
@@ -46,8 +45,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=19_600)
     chosen = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with tempfile.TemporaryDirectory(prefix="adbid-one-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
+    with open_folder("one") as folder:
         given = {name: value for name, value in os.environ.items() if name not in STORES}
         environment = given | {"ADBID_HOME": f"{folder}/home", "ADBID_PORT": str(chosen.port)}
         try:

@@ -8,7 +8,6 @@ which the machine was as fast. A slower machine shows in the first of the two on
 
 import argparse
 import sys
-import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from benchmarks import elsewhere
 from tests.chaos.footprint import Held, footprint, pss_bytes
 from tests.chaos.load import Load, Pace, Sent, why
 from tests.chaos.system import System
+from tests.folders import open_folder
 
 PORT = 19_300
 EVERY_S = 10.0
@@ -92,11 +92,11 @@ def main() -> int:
     parser.add_argument("--home", type=Path)
     parser.add_argument("--port", type=int, default=PORT)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="adbid-soak-", ignore_cleanup_errors=True) as scratch:
-        system = System(chosen.home or Path(scratch) / "home", chosen.port)
+    with open_folder("soak") as scratch:
+        system = System(chosen.home or scratch / "home", chosen.port)
         system.up()
         try:
-            return soak(system, Pace(chosen.rate), MINUTE_S * chosen.minutes, Path(scratch))
+            return soak(system, Pace(chosen.rate), MINUTE_S * chosen.minutes, scratch)
         finally:
             system.down()
 
