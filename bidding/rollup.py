@@ -18,11 +18,11 @@ from bidding.attribution import (
     hour_of,
     in_order,
 )
-from bidding.decision_ids import decided_at
 from bidding.events import Context, DecisionTerms, Event, Flag, Rejection, Resolved, resolve
 
-# A decision that the log does not have this long after it was made will not come: the log
-# writes several times a second, and an event that carries its context need not wait longer.
+# An event that carries its context waits no longer than this for its decision. The log writes
+# several times a second, but what it kept while PostgreSQL was away comes after the events that
+# were sent again then, however old their decisions are.
 LOGGED_WITHIN = timedelta(minutes=1)
 _ID_VERSION = 7
 _NO_COUNTS = Counts()
@@ -149,9 +149,8 @@ def _may_come(queued: Queued, now: datetime, give_up_after: timedelta) -> bool:
     event = queued.event
     if event.decision_id is None or event.decision_id.version != _ID_VERSION:
         return False
-    if event.context is not None and now - decided_at(event.decision_id) > LOGGED_WITHIN:
-        return False
-    return queued.since is None or now - queued.since <= give_up_after
+    longest = give_up_after if event.context is None else min(LOGGED_WITHIN, give_up_after)
+    return queued.since is None or now - queued.since <= longest
 
 
 def _add_keyless(done: Tally, resolved: Resolved, known: Mapping[Cell, Keyless]) -> None:

@@ -56,15 +56,15 @@ def ratio_interval(sums: LiveSums, confidence: float) -> tuple[float, float]:
 def against_calibration(after: LiveSums, before: LiveSums, bounds: Bounds) -> str | None:
     """Why the version goes back, None where nothing is proven against it.
 
-    `before` is how its predecessor did: a version no farther off than that is kept, since going
-    back would mend nothing.
+    `before` is how its predecessor did: where that is proven to be off too, a version no farther
+    off is kept, since going back would mend nothing.
     """
     if not after.predicted:
         return None
     low, high = ratio_interval(after, bounds.confidence)
-    if bounds.lowest_ratio <= high and low <= bounds.highest_ratio:
+    if not _is_off(after, bounds):
         return None
-    if _off(before) >= min(abs(math.log(low)), abs(math.log(high))):
+    if _is_off(before, bounds) and _off(before) >= min(abs(math.log(low)), abs(math.log(high))):
         return None
     ratio = "infinite" if after.ratio is None else f"{after.ratio:.2f}"
     return (
@@ -89,8 +89,14 @@ def against_errors(after: Failures, before: Failures, bounds: Bounds) -> str | N
     )
 
 
-def _off(sums: LiveSums) -> float:
-    """How far from 1 a ratio is, in logarithms; 0 where nothing is known."""
+def _is_off(sums: LiveSums, bounds: Bounds) -> bool:
+    """Whether the ratio lies outside of the bounds for sure, not by chance in a handful of rows."""
     if not sums.predicted:
-        return 0.0
+        return False
+    low, high = ratio_interval(sums, bounds.confidence)
+    return high < bounds.lowest_ratio or bounds.highest_ratio < low
+
+
+def _off(sums: LiveSums) -> float:
+    """How far from 1 a ratio is, in logarithms."""
     return abs(math.log(sums.ratio)) if sums.ratio else math.inf

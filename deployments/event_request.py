@@ -18,7 +18,7 @@ MAX_EVENTS = 1_000
 LARGEST_VALUE = 1e12
 
 EventId = Annotated[str, Meta(min_length=1, max_length=200, description="Yours; taken once")]
-Key = Annotated[str, Meta(min_length=1, max_length=200)]
+Key = Annotated[str, Meta(min_length=1, max_length=256)]  # as long as in /api/score
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Label = Annotated[str, Meta(max_length=256)]
 Money = Annotated[

@@ -51,7 +51,7 @@ class Catalogue:
         if isinstance(key, str):
             return view.brand_ids.get(key)
         row = view.rules.rows_of(np.array([key]))[0]
-        return key if view.rules.brand_ids[row] == key else None
+        return key if view.rules.known[row] else None
 
 
 @dataclass(frozen=True, slots=True)

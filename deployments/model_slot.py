@@ -59,7 +59,7 @@ class ModelSlot:
         self._files = files
         self._contract_hash = contract_hash
         self._clock = clock
-        self._refused_at: dict[str, float] = {}
+        self._refusals: dict[str, tuple[float, str]] = {}  # when, and why
         self._pause_s = 0.0
         self._paused_until = 0.0
         self._kept_at = 0.0
@@ -114,9 +114,18 @@ class ModelSlot:
         except StoreUnavailable as error:
             self._failed(error)
             return
+        if not await self._is_still_wanted(version):
+            return
         self._swap(model)
         await self._tag(version, "accepted")
         await self._keep()
+
+    async def _is_still_wanted(self, version: str) -> bool:
+        """Whether the alias did not move on while the version was loaded and checked."""
+        try:
+            return await self._registry.resolve(self._name, self._alias) == version
+        except StoreUnavailable:
+            return True
 
     def _failed(self, error: Exception) -> None:
         """No version is to blame: the one that serves stays, and this one is tried again."""
@@ -174,19 +183,20 @@ class ModelSlot:
         self.report.version = None
 
     async def _refuse(self, version: str, reason: str) -> None:
-        self._refused_at[version] = self._clock()
+        self._refusals[version] = self._clock(), reason
         self.report.refused[version] = reason
         self.report.reloads["refused"] += 1
         log.error("model_refused", model=self._name, version=version, reason=reason)
         await self._tag(version, f"refused: {reason}")
 
     def _lately_refused(self, version: str) -> bool:
-        at = self._refused_at.get(version)
-        if at is None:
+        if version not in self._refusals:
             return False
+        at, reason = self._refusals[version]
         if self._clock() - at < RETRY_REFUSED_S:
+            self.report.refused[version] = reason  # it may have been asked for again since
             return True
-        del self._refused_at[version]
+        del self._refusals[version]
         self._files.forget(self._name, version)
         return False
 

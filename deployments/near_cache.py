@@ -43,6 +43,11 @@ class NearCache(Generic[Key, Value]):
         self._rows.move_to_end(key)
         return row[1]
 
+    def touch(self, key: Key) -> None:
+        """The row was of use, though it was not asked for."""
+        if key in self._rows:
+            self._rows.move_to_end(key)
+
     def last_known(self, key: Key) -> Value | None:
         """The value, however old."""
         row = self._rows.get(key)

@@ -45,7 +45,10 @@ class SlotSource:
 
     def cached(self, key: SlotKey) -> SlotFeatures | None:
         """The slot if it is fresh in the near cache."""
-        return self.cache.fresh(key, time.monotonic())
+        slot = self.cache.fresh(key, time.monotonic())
+        if slot is not None and key != slot.slot_id:
+            self.cache.touch(slot.slot_id)
+        return slot
 
     async def fetch(self, key: SlotKey) -> SlotRead:
         """The slot. Raises `UnknownSlot` when the stores say that there is none.
@@ -117,8 +120,9 @@ class SlotSource:
         return slot.version < self._heard.needed(slot)
 
     def _put(self, slot: SlotFeatures, until: float) -> None:
-        self.cache.put(slot.slot_id, slot, until)
+        """Under both of its names. The id stays the longer: changes name the slot by it."""
         self.cache.put(slot.external_key, slot, until)
+        self.cache.put(slot.slot_id, slot, until)
 
     def _answer(self, key: SlotKey, fetched: SlotsFetched) -> SlotRead | AdBidError:
         if key in fetched.slots:

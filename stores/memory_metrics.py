@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from bidding.attribution import Cell, Counts
 from stores.memory_decisions import MemoryDecisions
-from stores.metric_types import MOST_GROUPS, MinuteSum, VpiQuery, VpiSum
+from stores.metric_types import MOST_GROUPS, STEPS_FROM, MinuteSum, VpiQuery, VpiSum
 from stores.metrics import label_of
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 Group = tuple[int | str, str]
 
 
@@ -47,7 +46,7 @@ class MemoryMetrics:
         sums: Counter[tuple[datetime, str, int]] = Counter()
         for (measure, minute, number), total in self.decisions.minutes.items():
             if measure in measures and since <= minute < until:
-                at = _EPOCH + (minute - _EPOCH) // step * step
+                at = STEPS_FROM + (minute - STEPS_FROM) // step * step
                 sums[at, measure, number] += total
         return [
             MinuteSum(measure, at, number, float(total))

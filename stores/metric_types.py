@@ -1,13 +1,15 @@
 """What dashboards ask of performance and of the decision log, summed."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
 
 Granularity = Literal["hour", "day"]
 GroupBy = Literal["dow", "slot", "partner", "brand", "device"]
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# Steps of time are counted from here.
+STEPS_FROM = datetime(2000, 1, 1, tzinfo=UTC)
 # A heat map has no use for more rows than this: the busiest are answered.
 MOST_GROUPS = 200
 

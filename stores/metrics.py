@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from stores.metric_types import MOST_GROUPS, WEEKDAYS, MinuteSum, VpiQuery, VpiSum
+from stores.metric_types import MOST_GROUPS, STEPS_FROM, WEEKDAYS, MinuteSum, VpiQuery, VpiSum
 from stores.postgres import Postgres
 
 _SUMS = ", ".join(
@@ -35,7 +35,7 @@ _NAMES = {
 _MINUTES = """
     SELECT measure, at, array_agg(bin ORDER BY bin) AS bins, array_agg(total ORDER BY bin) AS totals
     FROM (
-        SELECT measure, date_bin($4, minute_at, '2000-01-01 00:00+00') AS at, bin,
+        SELECT measure, date_bin($4, minute_at, $5) AS at, bin,
             sum(total) AS total
         FROM decision_minute
         WHERE measure = ANY($1::text[]) AND minute_at >= $2 AND minute_at < $3
@@ -71,7 +71,7 @@ class PostgresMetrics:
     async def sum_decisions(
         self, measures: tuple[str, ...], since: datetime, until: datetime, step: timedelta
     ) -> list[MinuteSum]:
-        rows = await self._postgres.fetch(_MINUTES, list(measures), since, until, step)
+        rows = await self._postgres.fetch(_MINUTES, list(measures), since, until, step, STEPS_FROM)
         return [
             MinuteSum(measure, at, bin_, total)
             for measure, at, bins, found in rows

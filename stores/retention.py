@@ -19,6 +19,9 @@ _PARTITIONED = {
     "event": "occurred_at",
     "outcome": "decided_at",
 }
+# An id of another kind than ours says not when its decision was made: its outcome stands under
+# 1970, and must stay as long as its events may come.
+_NEWEST_EVENT = {"outcome": "greatest(impression_at, click_at, conversion_at)"}
 _PLAIN = {"event_key": "received_at", "decision_minute": "minute_at"}
 
 
@@ -33,7 +36,8 @@ def keep_partitions(database_url: str, settings: EventSettings, now: datetime) -
     with psycopg.connect(plain_url(database_url)) as connection:
         dropped = _drop(connection, limits)
         for table, column in _PARTITIONED.items():
-            _delete(connection, f"{table}_default", column, limits[table])
+            newest = _NEWEST_EVENT.get(table, column)
+            _delete(connection, f"{table}_default", column, limits[table], newest)
         for table, column in _PLAIN.items():
             _delete(connection, table, column, limits[table])
     return dropped
@@ -60,8 +64,13 @@ def _drop_one(connection: psycopg.Connection, name: str) -> bool:
     return True
 
 
-def _delete(connection: psycopg.Connection, table: str, column: str, limit: date) -> None:
+def _delete(
+    connection: psycopg.Connection, table: str, column: str, limit: date, newest: str | None = None
+) -> None:
+    """Rows of before `limit` by `column` and, where it is given, by the expression `newest`."""
     before = datetime(limit.year, limit.month, limit.day, tzinfo=UTC)
-    statement = sql.SQL("DELETE FROM {} WHERE {} < %s")
-    connection.execute(statement.format(sql.Identifier(table), sql.Identifier(column)), (before,))
+    statement = sql.SQL("DELETE FROM {} WHERE {} < %(before)s AND {} < %(before)s").format(
+        sql.Identifier(table), sql.Identifier(column), sql.SQL(newest or column)
+    )
+    connection.execute(statement, {"before": before})
     connection.commit()

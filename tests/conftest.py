@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -21,6 +22,11 @@ from stores.seed import seed
 from tests.folders import open_folder
 from tests.servers import PostgresProcess, RedisProcess
 
+# A machine that is busy for a second is slow to generate, and no fault of what is tested.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 # Whole systems are started when the browser is done: its own one trains, behind all else that runs.
 _FOLDERS = ("browser", "contract", "golden", "integration", "e2e")
 

@@ -12,16 +12,18 @@ LEAST_TRAINING_DAYS = 2.0
 
 
 def held_out(rows: Dataset, spec: TrainingSpec) -> Flags:
-    """The last day(s) of the rows; a share by hash where they span too little time for that.
+    """The last day(s) of the rows, counted back from the newest one; a share by hash where they
+    span too little time for that.
 
-    Fewer than two days before the last would leave hours of the day without training.
+    Whole days of the calendar would not do: a run at night would judge on the hours since
+    midnight. Fewer than two days before would leave hours of the day without training.
     """
     known = rows.occurred_s[np.isfinite(rows.occurred_s)]
     if len(known) == len(rows) and len(known):
         days = spec.nightly.judge_days
-        last = np.floor(known.max() / SECONDS_PER_DAY) - days + 1
-        late: Flags = rows.occurred_s >= last * SECONDS_PER_DAY
-        if last * SECONDS_PER_DAY - known.min() < LEAST_TRAINING_DAYS * SECONDS_PER_DAY:
+        start = known.max() - days * SECONDS_PER_DAY
+        late: Flags = rows.occurred_s > start
+        if start - known.min() < LEAST_TRAINING_DAYS * SECONDS_PER_DAY:
             return _by_hash(rows, spec)
         enough = spec.gate.least_outcomes
         if rows.outcomes[late].sum() >= enough and rows.outcomes[~late].sum() >= 2 * enough:

@@ -67,8 +67,12 @@ def train_all(
     clicks = tables.cvr_rows(contract)
     conversions, _ = conversions_in(clicks)
     if conversions >= spec.cvr.min_conversions:
-        found = train(clicks, contract, spec, rate="cvr", verticals=verticals)
-        models.append(TrainedModel(found, register(client, found, spec)))
+        try:
+            found = train(clicks, contract, spec, rate="cvr", verticals=verticals)
+        except InvalidRequest as error:  # as many conversions, but in too few rows
+            notes.append(f"no CVR model: {error.detail}")
+        else:
+            models.append(TrainedModel(found, register(client, found, spec)))
     else:
         notes.append(
             f"no CVR model: {conversions} conversions, {spec.cvr.min_conversions} are needed"

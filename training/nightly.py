@@ -61,6 +61,15 @@ class Result:
     champion_ne: float | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """A registered version with its verdict, and the champion that it may follow."""
+
+    result: Result
+    registered: registry.Registered
+    champion: Champion
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a run needs; `say` reports progress, `service` is where canned bundles are sent."""
@@ -129,10 +138,10 @@ def _without_dry_run(spec: TrainingSpec) -> TrainingSpec:
 
 
 def retrain(job: Job) -> list[Result]:
-    """Train, judge and, where the gate lets it, promote: CTR, then CVR where it can be learned.
+    """Train and judge CTR, then CVR where it can be learned; then promote what the gate let pass.
 
-    Priors follow last, and only where the gate let the model pass: whatever stops a run before,
-    serving is as it was. Raises `InvalidRequest` when there is too little history.
+    Priors follow last, and only where the gate let the model pass: whatever stops a run before
+    all is judged, serving is as it was. Raises `InvalidRequest` when there is too little history.
     """
     job.say("reading the history")
     priors = fit_history(read_pairs(job.database_url))
@@ -141,14 +150,21 @@ def retrain(job: Job) -> list[Result]:
     if not tables.impressions:
         raise InvalidRequest("there is no history in the window; import a log or report events")
     verticals = tables.verticals()
-    results = [_one(job, CTR_MODEL, "ctr", tables.ctr_rows(job.contract), verticals)]
+    judged = [_judged(job, CTR_MODEL, "ctr", tables.ctr_rows(job.contract), verticals)]
     clicks = tables.cvr_rows(job.contract)
     converted, not_converted = conversions_in(clicks)
     if min(converted, not_converted) >= job.spec.cvr.min_conversions:
-        results.append(_one(job, CVR_MODEL, "cvr", clicks, verticals))
+        try:
+            judged.append(_judged(job, CVR_MODEL, "cvr", clicks, verticals))
+        except InvalidRequest as error:  # as many conversions, but in too few rows
+            job.say(f"no CVR model: {error.detail}")
     else:
         total = converted + not_converted
         job.say(f"no CVR model: {converted} conversions of {total} mature clicks")
+    for each in judged:
+        if each.result.verdict.passed:
+            _promote(job, each.registered, each.champion)
+    results = [each.result for each in judged]
     write_priors(
         job.database_url, {key: priors[key] for key in priors if key[1] in _sound(results)}
     )
@@ -163,7 +179,7 @@ def _sound(results: Sequence[Result]) -> set[str]:
     return {rate for rate, sound in (("ctr", ctr), ("cvr", passed.get(CVR_MODEL, ctr))) if sound}
 
 
-def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str]) -> Result:
+def _judged(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str]) -> Judged:
     held = held_out(rows, job.spec)
     job.say(f"fitting {name} on {int((~held).sum()):,} rows, judging on {int(held.sum()):,}")
     trained = train_on(
@@ -190,11 +206,9 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
     if verdict.passed:
         verdict = _tried_live(job, verdict, registered)
     _write_verdict(job, registered, verdict)
-    if verdict.passed:
-        _promote(job, registered, champion)
     duel = evidence.duel
     job.say(f"{name} {registered.version}: gate {verdict.word}")
-    return Result(
+    result = Result(
         name=name,
         version=registered.version,
         run_id=registered.run_id,
@@ -203,6 +217,7 @@ def _one(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, str
         ne=normalized_entropy_of(duel.candidate if isinstance(duel, Duel) else evidence.candidate),
         champion_ne=normalized_entropy_of(duel.champion) if isinstance(duel, Duel) else None,
     )
+    return Judged(result, registered, champion)
 
 
 def _tried_live(job: Job, verdict: Verdict, registered: registry.Registered) -> Verdict:

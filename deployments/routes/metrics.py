@@ -28,7 +28,14 @@ from deployments.metric_shapes import (
 from deployments.model_view import Reports
 from deployments.score_answer import Versions
 from stores import decision_totals as totals
-from stores.metric_types import Granularity, GroupBy, Metrics, MinuteSum, VpiQuery
+from stores.metric_types import (
+    STEPS_FROM,
+    Granularity,
+    GroupBy,
+    Metrics,
+    MinuteSum,
+    VpiQuery,
+)
 from stores.model_changes import ModelChanges
 from stores.model_registry import CHAMPION
 from stores.promotion import MODELS
@@ -71,12 +78,14 @@ class SpanQuery(BaseModel):
     def span(self, now: datetime, default: timedelta) -> tuple[datetime, datetime]:
         """Whole hours that cover it. Raises `InvalidRequest` for one that is empty or too long."""
         until = _utc("to", self.until) or now
-        since = _utc("from", self.since) or until - default
+        try:
+            since = _utc("from", self.since) or until - default
+            end = _whole_hours(until)
+        except OverflowError:
+            raise wrong("to", "is beyond the calendar") from None
         if not timedelta(0) < until - since <= LONGEST_SPAN:
             raise wrong("from", f"must be before `to`, by {LONGEST_SPAN.days} days at most")
-        start = since.replace(minute=0, second=0, microsecond=0)
-        end = until.replace(minute=0, second=0, microsecond=0)
-        return start, end if end == until else end + HOUR
+        return since.replace(minute=0, second=0, microsecond=0), end
 
 
 class VpiGridQuery(SpanQuery):
@@ -116,7 +125,9 @@ def build(
     async def write_overview(minutes: int) -> bytes:
         now = datetime.now(UTC)
         step = MINUTE * max(1, -(-minutes // POINTS))
-        sums = await metrics.sum_decisions(MEASURES, now - minutes * MINUTE, now, step)
+        since = now - minutes * MINUTE
+        since -= (since - STEPS_FROM) % step  # a point's rate is over a whole step
+        sums = await metrics.sum_decisions(MEASURES, since, now, step)
         last = sums
         if step > MINUTE or minutes < LATELY:
             last = await metrics.sum_decisions(MEASURES, now - LATELY * MINUTE, now, MINUTE)
@@ -213,6 +224,11 @@ def _now(point: OverviewPoint, models: dict[str, str | None]) -> OverviewNow:
         point.degraded_share,
         Versions(models["ctr"], models["cvr"]),
     )
+
+
+def _whole_hours(until: datetime) -> datetime:
+    hour = until.replace(minute=0, second=0, microsecond=0)
+    return hour if hour == until else hour + HOUR
 
 
 def _utc(name: str, at: datetime | None) -> datetime | None:

@@ -198,6 +198,26 @@ async def test_an_event_waits_for_its_decision_to_be_logged(system: System) -> N
     assert system.flags(impression.event_id) == set()
 
 
+async def test_an_event_with_a_context_waits_for_a_decision_that_is_logged_late(
+    system: System,
+) -> None:
+    """PostgreSQL was away: what an ingress kept is logged after the events that were sent again."""
+    late = decision_id(NOW, (9).to_bytes(10, "big"))
+    here = Context(1, 2, "mobile", "banner")
+    impression, click = (
+        an_event(type_, late, context=here, occurred_at=NOW + timedelta(minutes=1))
+        for type_ in ("impression", "click")
+    )
+    await system.report(impression)
+    await system.count()
+    assert system.flags(impression.event_id) == {"pending"}
+    await decide(system, 9)
+    await system.report(click)
+    await system.count()
+    assert of(system) == (1, 1, 0)
+    assert system.flags(impression.event_id) == system.flags(click.event_id) == set()
+
+
 async def test_an_event_of_a_decision_that_can_never_be_logged_is_kept_uncounted(
     system: System,
 ) -> None:

@@ -235,6 +235,36 @@ async def test_the_overview_says_what_happens_now(service: Service, minutes: int
     assert overview["series"] or minutes == 1  # they were decided just before it, perhaps
 
 
+@pytest.mark.parametrize(
+    ("name", "span"),
+    [
+        ("vpi", {"to": "0001-01-02T00:00:00Z"}),
+        ("reasons", {"to": "0001-01-01T12:00:00Z"}),
+        ("vpi", {"from": "9999-12-01T00:00:00Z", "to": "9999-12-31T23:30:00Z"}),
+        ("reasons", {"from": "9999-12-01T00:00:00Z", "to": "9999-12-31T23:30:00Z"}),
+    ],
+)
+async def test_a_span_at_an_end_of_the_calendar_is_refused(
+    service: Service, name: str, span: dict[str, str]
+) -> None:
+    answer = await service.get(f"/api/metrics/{name}", **span)
+    assert answer.status_code == 422
+    assert [each["path"] for each in answer.json()["errors"]] == ["to"]
+
+
+async def test_a_steady_rate_is_steady_from_the_first_point_on(service: Service) -> None:
+    """Steps of 56 minutes, as the pages ask for when they show a week."""
+    now = datetime.now(UTC)
+    made = [
+        a_decision(number, now - number * timedelta(minutes=7))
+        for number in range(1, 8 * 24 * 60 // 7)
+    ]
+    await service.decisions.record([row_of(d) for d in made], [])
+    overview = (await service.get("/api/metrics/overview", minutes=7 * 24 * 60)).json()
+    rates = [point["requests_per_s"] for point in overview["series"]]
+    assert min(rates[:-1]) == pytest.approx(max(rates[:-1]), rel=0.15)
+
+
 async def moved(service: Service, kind: Kind, from_version: str, to_version: str) -> None:
     move = Move(CTR_MODEL, CHAMPION, from_version, to_version, kind)
     async with service.changes.locked(CTR_MODEL) as log:

@@ -6,6 +6,7 @@ Ray's Jobs API is the one part that is played: by a job list that a test may kil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -104,6 +105,39 @@ def test_nights_in_turn(job: nightly.Job) -> None:
         "not worse than the champion"
     ]
     assert registry.champion_of(job.client, CTR_MODEL) == unreadable
+
+
+def with_few_conversions(job: nightly.Job, said: list[str]) -> nightly.Job:
+    cvr = job.spec.cvr.model_copy(update={"min_conversions": 1})
+    return replace(job, spec=job.spec.model_copy(update={"cvr": cvr}), say=said.append)
+
+
+def test_a_night_that_ends_at_cvr_has_promoted_nothing(
+    job: nightly.Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion, learn, said = registry.champion_of(job.client, CTR_MODEL), nightly.train_on, []
+
+    def fail_at_cvr(*given: Any, rate: str, **named: Any) -> Any:
+        if rate == "cvr":
+            raise StoreUnavailable("MLflow does not answer")
+        return learn(*given, rate=rate, **named)
+
+    monkeypatch.setattr(nightly, "train_on", fail_at_cvr)
+    monkeypatch.setattr(nightly, "conversions_in", lambda _: (1, 1))
+    with pytest.raises(StoreUnavailable):
+        nightly.retrain(with_few_conversions(job, said))
+    assert any("gate passed" in each or "gate failed" in each for each in said)
+    assert registry.champion_of(job.client, CTR_MODEL) == champion
+
+
+def test_conversions_in_too_few_rows_cost_the_cvr_model_alone(
+    job: nightly.Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(nightly, "conversions_in", lambda _: (500, 9_500))
+    (ctr,) = nightly.retrain(with_few_conversions(job, said))
+    assert ctr.name == CTR_MODEL
+    assert [each for each in said if each.startswith("no CVR model: ")]
 
 
 def test_a_registry_that_is_away_is_not_one_without_a_champion(

@@ -1,6 +1,7 @@
 """What is kept of decisions and events, and for how long."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import psycopg
 
@@ -42,6 +43,21 @@ def test_rows_outside_of_partitions_go_too(empty_postgres_url: str) -> None:
     with psycopg.connect(empty_postgres_url) as connection:
         for table in ("event_key", "event"):
             assert connection.execute(f"SELECT event_id FROM {table}").fetchall() == [("young",)]
+
+
+def test_outcomes_of_foreign_ids_stay_as_long_as_their_events(empty_postgres_url: str) -> None:
+    """Such an id says not when its decision was made: 1970 stands there."""
+    statement = (
+        "INSERT INTO outcome (decision_id, bid_id, decided_at, slot_id, brand_id,"
+        " impression_event_id, impression_at) VALUES (%s, 'b1', 'epoch', 1, 1, %s, %s)"
+    )
+    with psycopg.connect(empty_postgres_url) as connection:
+        for name, days in (("old", 100), ("young", 1)):
+            connection.execute(statement, (uuid4(), name, NOW - timedelta(days=days)))
+    keep_partitions(empty_postgres_url, SETTINGS, NOW)
+    with psycopg.connect(empty_postgres_url) as connection:
+        found = connection.execute("SELECT impression_event_id FROM outcome").fetchall()
+    assert found == [("young",)]
 
 
 def test_a_day_that_is_being_read_is_left_for_the_next_time(empty_postgres_url: str) -> None:

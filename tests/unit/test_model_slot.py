@@ -134,6 +134,41 @@ async def test_a_version_that_the_alias_left_is_no_refusal_any_more(world: World
     assert (world.slot.report.version, world.slot.report.refused) == ("1", {})
 
 
+async def test_a_refused_version_that_is_promoted_again_is_told_of_again(world: World) -> None:
+    world.files.wrong["2"] = ModelRefused("golden rows")
+    for version in ("2", "1", "2"):
+        world.registry.aliases_at[CTR_MODEL, CHAMPION] = version
+        await world.slot.follow_once()
+    assert (world.slot.report.version, world.slot.report.refused) == ("1", {"2": "golden rows"})
+    assert world.slot.report.reloads["refused"] == 1
+
+
+async def test_a_version_that_was_taken_back_while_it_was_loaded_never_serves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: ModelSlot, __: Path, version: str) -> Loaded:
+        world.registry.aliases_at[CTR_MODEL, CHAMPION] = "1"
+        return Loaded(version)
+
+    monkeypatch.setattr(ModelSlot, "_load", load)
+    await world.slot.follow_once()
+    assert world.slot.report.version == "1"
+    assert world.files.kept == ["1"]
+    assert await world.tag() is None
+
+
+async def test_a_registry_that_went_away_while_a_version_was_loaded_stops_no_swap(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: ModelSlot, __: Path, version: str) -> Loaded:
+        world.registry.down = True
+        return Loaded(version)
+
+    monkeypatch.setattr(ModelSlot, "_load", load)
+    await world.slot.follow_once()
+    assert world.slot.report.version == "2"
+
+
 async def test_what_serves_is_kept_now_and_then_even_with_the_registry_down(world: World) -> None:
     assert world.files.kept == ["1"]
     world.registry.down = True

@@ -77,6 +77,25 @@ async def test_a_feed_that_lost_its_place_leaves_no_read_under_way_fresh() -> No
     assert source.cached(7) is None
 
 
+async def test_a_change_reaches_slots_that_are_asked_for_by_their_keys_alone() -> None:
+    """Only as many rows as two slots have: what is evicted must not leave a key without its id."""
+
+    async def fetch(keys: list[SlotKey], deadline: float, at_least: int) -> SlotsFetched:
+        found = {
+            key: replace(default_slot(int(str(key)[1:])), external_key=str(key), version=8)
+            for key in keys
+        }
+        return SlotsFetched(dict(found))
+
+    source = SlotSource(fetch, size=4)
+    for key in ("s1", "s2", "s1", "s3", "s1", "s4"):
+        if source.cached(key) is None:
+            await source.fetch(key)
+    assert source.cached("s1") is not None
+    source.changed(1, 9)
+    assert source.cached("s1") is None
+
+
 async def test_a_changed_partner_makes_its_slots_be_read_again() -> None:
     store = Store(8, 9)
     source = SlotSource(store.fetch)

@@ -43,6 +43,15 @@ def test_a_version_no_worse_than_the_one_before_is_kept() -> None:
     assert against_calibration(LiveSums(10_000, 300.0, 0), LiveSums(900, 30.0, 0), BOUNDS) is None
 
 
+@pytest.mark.parametrize(
+    "before", [LiveSums(), LiveSums(40, 0.3, 0), LiveSums(40, 0.05, 1), LiveSums(9_000, 200.0, 98)]
+)
+def test_a_version_before_of_which_nothing_is_proven_or_that_was_better_protects_nobody(
+    before: LiveSums,
+) -> None:
+    assert against_calibration(LiveSums(100_000, 5_000.0, 500), before, BOUNDS) is not None
+
+
 def test_chance_alone_hardly_ever_sends_a_good_version_back() -> None:
     """180 looks at a window of 30 minutes, of a version that is 20% off."""
     rng = np.random.default_rng(5)
