@@ -27,6 +27,9 @@ else
 export NODE_EXTRA_CA_CERTS ?= $(SSL_CERT_FILE)
 endif
 
+# Modules of the shell's own that have the names of ours.
+unexport PYTHONPATH PYTHONHOME
+
 # The dashboard is built where there is one.
 DASHBOARD := $(if $(wildcard frontend/package.json),frontend/dist/.built)
 DASHBOARD_SOURCES := $(if $(DASHBOARD),$(shell find frontend -type f -not -path '*/node_modules/*' \
@@ -65,7 +68,7 @@ audit: .venv/.synced  ## known vulnerabilities of what is locked, Python and das
 	@$(UV) export --quiet --frozen --no-emit-project --no-dev -o .tools/audited.txt
 	@.tools/bin/python -m venv .tools/audit && .tools/audit/bin/pip install --quiet "pip-audit==$(AUDIT_VERSION)"
 	@.tools/audit/bin/pip-audit --strict --requirement .tools/audited.txt --disable-pip --progress-spinner off
-	@$(MAKE) --no-print-directory $(PNPM) && cd frontend && $(WITH_NODE) $(CURDIR)/$(PNPM) audit --prod
+	@$(MAKE) --no-print-directory $(PNPM) && cd frontend && $(WITH_NODE) "$(CURDIR)/$(PNPM)" audit --prod
 
 chaos: .venv/.synced  ## break each part under load, at most 15 minutes; prints a table
 	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
@@ -124,12 +127,21 @@ $(UV):
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet "uv==$(UV_VERSION)"
 
+# An environment names the place where it was made in each of its programs: a checkout that was moved or
+# copied needs one of its own, as does one whose Python is gone.
+ifneq ($(wildcard .venv/.synced),)
+MADE_AT := $(shell .venv/bin/python -c pass 2>/dev/null || echo gone; cat .venv/.synced)
+ifneq ($(MADE_AT),$(CURDIR))
+$(if $(MADE_AT),$(shell rm -rf .venv))
+endif
+endif
+
 # Compiled once here, every start of MLflow, Ray and its workers is three times as fast.
 # Where uv cannot reach the indexes that pip is set up for, pip installs the same locked files.
 .venv/.synced: $(UV) pyproject.toml uv.lock
 	@UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --compile-bytecode --python $(PYTHON) \
 		|| $(MAKE) --no-print-directory sync-with-pip
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 .PHONY: sync-with-pip
 sync-with-pip:
@@ -149,9 +161,9 @@ $(PNPM): $(UV) frontend/package.json
 	@touch $@
 
 frontend/node_modules/.installed: $(PNPM) frontend/package.json frontend/pnpm-lock.yaml
-	@cd frontend && $(WITH_NODE) $(CURDIR)/$(PNPM) install --frozen-lockfile --reporter=silent
+	@cd frontend && $(WITH_NODE) "$(CURDIR)/$(PNPM)" install --frozen-lockfile --reporter=silent
 	@touch $@
 
 frontend/dist/.built: frontend/node_modules/.installed $(DASHBOARD_SOURCES)
-	@cd frontend && $(WITH_NODE) $(CURDIR)/$(PNPM) --silent run build
+	@cd frontend && $(WITH_NODE) "$(CURDIR)/$(PNPM)" --silent run build
 	@touch $@

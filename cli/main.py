@@ -1,5 +1,6 @@
 """`adbid`: one command for the whole product."""
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -9,6 +10,7 @@ from typer.core import TyperGroup
 
 from bidding.errors import AdBidError
 from cli import completion
+from cli.embedded.processes import without_foreign
 
 # Each module holds `register(app)`, which adds these commands. Only the module of the command
 # that was called is imported: the ones that know MLflow and XGBoost take seconds.
@@ -74,6 +76,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 completion.enable()
+without_foreign(os.environ)
 
 if __name__ == "__main__":
     app()

@@ -8,6 +8,7 @@ tried once more under the night's id with -2.
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -91,10 +92,14 @@ def main() -> int:
 def _installed_at(home: Path) -> datetime:
     """When this home was made: nights from before it are not missing."""
     mark = home / "installed_at"
-    if not mark.exists():
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
-    return datetime.fromisoformat(mark.read_text(encoding="utf-8"))
+    with suppress(FileNotFoundError, ValueError):  # a full disk may have left it empty
+        return datetime.fromisoformat(mark.read_text(encoding="utf-8"))
+    now = datetime.now(UTC)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = mark.with_suffix(".new")
+    unfinished.write_text(now.isoformat(), encoding="utf-8")
+    unfinished.rename(mark)
+    return now
 
 
 if __name__ == "__main__":

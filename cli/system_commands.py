@@ -51,7 +51,12 @@ def up(
     console = Console(stderr=as_json)
     settings = load_settings(running_system=False, overrides={"port": port, "host": host})
     home = Home(settings.home)
-    if state := lifecycle.running(home):
+    state = lifecycle.running(home)
+    if state and state.phase not in ("starting", "up"):
+        console.print("Waiting for the system before to stop.")
+        lifecycle.wait_until_gone(home)
+        state = None
+    if state:
         state = _join(home, state, settings, console)
     elif detach:
         state = lifecycle.run_detached(settings, console)

@@ -103,8 +103,12 @@ def home_id(home: Path) -> str:
 
 
 def sockets_of(home: Path) -> Path:
-    """Ray's, HAProxy's and the lines' folder: short, since a unix socket's path holds 107 bytes."""
-    return Path("/tmp") / f"adbid-{home_id(home)}"  # noqa: S108 - made with mode 0700
+    """Ray's, HAProxy's and the lines' folder: short, since a unix socket's path holds 107 bytes.
+
+    Each user has one of their own: a home may have been root's before it was theirs.
+    """
+    whose = f"-{user}" if (user := os.geteuid()) else ""
+    return Path("/tmp") / f"adbid-{home_id(home)}{whose}"  # noqa: S108 - made with mode 0700
 
 
 def load_settings(

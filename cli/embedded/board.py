@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +34,7 @@ class Board:
             if after == before:
                 return
             self._state = self._state.with_part(name, after)
-            write_state(self._home, self._state)
+            self._keep()
         if after.phase != before.phase:
             self._on_change(name, after)
 
@@ -41,4 +42,9 @@ class Board:
         """Change the phase and other fields of the whole system's state."""
         with self._lock:
             self._state = replace(self._state, phase=phase, **changes)
+            self._keep()
+
+    def _keep(self) -> None:
+        """A full disk must not end the thread that keeps a part up."""
+        with suppress(OSError):
             write_state(self._home, self._state)

@@ -1,8 +1,11 @@
 """Where one embedded system keeps its files, and the mark its processes carry."""
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.embedded.errors import EmbeddedError
 from stores.settings import home_id, sockets_of
 
 MARK = "ADBID_HOME_ID"
@@ -55,4 +58,15 @@ class Home:
         self.logs.mkdir(exist_ok=True)
         for private in (self.run, self.secrets, self.sockets):
             private.mkdir(mode=0o700, exist_ok=True)
+            _check_own(private)
             private.chmod(0o700)
+
+
+def _check_own(folder: Path) -> None:
+    """Whoever owns the folder of a unix socket, or of a program, may put another one there."""
+    found = folder.lstat()
+    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+        raise EmbeddedError(
+            f"{folder} is not a folder of user {os.geteuid()}, who starts the system: remove it, or"
+            " set ADBID_HOME to a folder of that user's"
+        )

@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 
 import psutil
@@ -50,7 +51,9 @@ class Keeper(threading.Thread):
             seen = self._needed()
             try:
                 self._bring_up()
-            except _START_ERRORS as error:
+            except Exception as error:  # the boundary of a thread that must outlive its bugs
+                if not isinstance(error, _START_ERRORS):
+                    traceback.print_exception(error)
                 self._note_failure(error)
                 continue
             if self.part.once:

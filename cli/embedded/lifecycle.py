@@ -13,11 +13,17 @@ from rich.console import Console
 
 from cli.embedded import processes
 from cli.embedded.errors import EmbeddedError, OtherSystem, tail_of
-from cli.embedded.home import Home
+from cli.embedded.home import MARK, Home
 from cli.embedded.plan import Plan, plan
 from cli.embedded.progress import follow
 from cli.embedded.state import SystemState, clear_env, read_state, write_state
-from cli.embedded.supervisor import Supervisor, clear_away, is_locked, only_one
+from cli.embedded.supervisor import (
+    Supervisor,
+    clear_away,
+    is_locked,
+    kept_from_cleaning,
+    only_one,
+)
 from stores.settings import Settings
 
 _STOP_WITHIN_S = 90.0
@@ -35,7 +41,7 @@ def run_here(settings: Settings, console: Console, on_up: Callable[[SystemState]
 
 def run_plan(system: Plan, console: Console, on_up: Callable[[SystemState], None]) -> None:
     """Run these parts in this process, in a home that is made. Ends and raises as `run_here`."""
-    with only_one(system.home):
+    with only_one(system.home), kept_from_cleaning(system.home.sockets):
         supervisor = Supervisor(system)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stopping.set())
@@ -108,7 +114,9 @@ def run_detached(settings: Settings, console: Console) -> SystemState:
 
 
 def _env_of(settings: Settings) -> dict[str, str]:
-    place = {"ADBID_HOME": str(settings.home), "ADBID_HOST": settings.host}
+    """With the mark: where the home was deleted under it, it is found by nothing else."""
+    home = Home(settings.home)
+    place = {MARK: home.id, "ADBID_HOME": str(home.root), "ADBID_HOST": settings.host}
     return {**os.environ, **place, "ADBID_PORT": str(settings.port)}
 
 
@@ -132,6 +140,15 @@ def running(home: Home) -> SystemState | None:
     raise OtherSystem(f"a supervisor holds {home.lock_file} but does not say how it is")
 
 
+def wait_until_gone(home: Home) -> None:
+    """Wait for a system that is being stopped. Raises `OtherSystem` where that takes too long."""
+    deadline = time.monotonic() + _STOP_WITHIN_S
+    while is_locked(home):
+        if time.monotonic() > deadline:
+            raise OtherSystem("the system that was stopping does not end; `adbid down` again")
+        time.sleep(0.2)
+
+
 def wait_until_up(home: Home, console: Console) -> SystemState:
     """Wait for a system that somebody else starts. Raises `EmbeddedError` where it fails."""
 
@@ -151,7 +168,8 @@ def stop(home: Home) -> bool:
     if not home.root.exists():
         return False
     state = read_state(home)
-    supervisor = state.supervisor.process() if state else None
+    # Nobody holds the lock of a home that was copied: its supervisor is the original's.
+    supervisor = state.supervisor.process() if state and is_locked(home) else None
     if supervisor is not None:
         supervisor.send_signal(signal.SIGTERM)
         if processes.still_alive([supervisor], _STOP_WITHIN_S):

@@ -90,14 +90,19 @@ class Postgres:
             process.wait(timeout=5)
 
     def _init(self) -> None:
-        """Make the data directory. An interrupted attempt is thrown away first."""
+        """Make the data directory, which has its name only when it is whole: an attempt that was
+        interrupted is thrown away. Model files of an earlier registry go, as versions begin anew.
+        """
+        shutil.rmtree(self.home.root / "models", ignore_errors=True)
         shutil.rmtree(self.place.data, ignore_errors=True)
-        self.place.data.mkdir(mode=0o700, parents=True)
+        unfinished = self.place.data.with_name(f"{self.place.data.name}.new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700, parents=True)
         password_file = self.place.data.parent / f"initdb-{self.home.id}.password"
         password_file.touch(mode=0o600)
         password_file.write_text(password(self.home), encoding="utf-8")
         if self.place.account:
-            for path in (self.place.data, password_file):
+            for path in (unfinished, password_file):
                 os.chown(path, self.place.account.uid, self.place.account.gid)
         options: list[str | Path] = [
             "--username",
@@ -108,14 +113,15 @@ class Postgres:
         ]
         options += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         try:
-            done = self._spawn(
-                [self.place.binaries / "initdb", "-D", self.place.data, *options]
-            ).wait(timeout=120)
+            done = self._spawn([self.place.binaries / "initdb", "-D", unfinished, *options]).wait(
+                timeout=120
+            )
         finally:
             password_file.unlink()
         if done != 0:
-            shutil.rmtree(self.place.data, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise PartFailed("PostgreSQL", "initdb failed", self.log)
+        unfinished.rename(self.place.data)
 
     def _spawn(self, command: list[str | Path]) -> subprocess.Popen[bytes]:
         return processes.spawn(

@@ -7,7 +7,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli.embedded.errors import PartFailed
@@ -37,13 +37,16 @@ def place_of(home: Home) -> Place:
     """
     bundled, account = _bundled(), _unprivileged_account()
     here = Place(bundled / "bin", home.root / "postgres", account)
-    if account is None or has_data(here.data):
+    if account is None:
         return here
+    if has_data(here.data):
+        return replace(here, account=_owner_of(here.data) or account)
     elsewhere = _elsewhere(home)
     if not elsewhere.exists() and _can_reach(account, here):
         return here
     binaries = elsewhere / bundled.parent.name / bundled.name / "bin"
-    return Place(binaries, elsewhere / "data", account)
+    data = elsewhere / "data"
+    return Place(binaries, data, (_owner_of(data) if has_data(data) else None) or account)
 
 
 def furnish(place: Place, home: Home) -> None:
@@ -53,12 +56,21 @@ def furnish(place: Place, home: Home) -> None:
     elsewhere = place.data.parent
     elsewhere.mkdir(parents=True, exist_ok=True)
     (elsewhere / _OWNER).write_text(str(home.root), encoding="utf-8")
+    for folder in (ELSEWHERE, elsewhere):
+        folder.chmod(0o755)  # whatever the umask of who installs
     _copy(_bundled(), place.binaries.parents[1])
 
 
 def has_data(data: Path) -> bool:
     """Whether a database was made in this data directory."""
     return (data / "PG_VERSION").exists()
+
+
+def _owner_of(data: Path) -> Account | None:
+    """Whose a database is: it must go on as the same, also where a better account came since. None
+    for root's, as which PostgreSQL does not run."""
+    found = data.stat()
+    return Account(found.st_uid, found.st_gid) if found.st_uid else None
 
 
 def programs() -> Path:
@@ -89,8 +101,15 @@ def abandoned() -> dict[Path, str]:
     return {
         folder: owner
         for folder, owner in sorted(owners.items())
-        if not _password_file(Home(Path(owner))).exists() or folder != _elsewhere(Home(Path(owner)))
+        if _is_abandoned(folder, Home(Path(owner)))
     }
+
+
+def _is_abandoned(folder: Path, home: Home) -> bool:
+    try:
+        return not _password_file(home).exists() or folder != _elsewhere(home)
+    except PermissionError:  # another user's home, of which we can say nothing
+        return False
 
 
 def _elsewhere(home: Home) -> Path:
@@ -113,13 +132,23 @@ def _password_file(home: Home) -> Path:
 
 
 def _copy(bundled: Path, package: Path) -> None:
-    """The binaries look for their libraries beside their package, so both are copied."""
+    """The binaries look for their libraries beside their package, so both are copied, open to all:
+    what was installed under a umask of 077 is root's alone."""
     libraries = bundled.parent.with_name(f"{bundled.parent.name}.libs")
     if libraries.exists():
-        shutil.copytree(libraries, package.with_name(libraries.name), dirs_exist_ok=True)
+        _open_to_all(
+            shutil.copytree(libraries, package.with_name(libraries.name), dirs_exist_ok=True)
+        )
     unfinished = package / f"{bundled.name}.new"
-    shutil.copytree(bundled, unfinished, dirs_exist_ok=True)
+    _open_to_all(shutil.copytree(bundled, unfinished, dirs_exist_ok=True))
+    package.chmod(0o755)
     unfinished.rename(package / bundled.name)
+
+
+def _open_to_all(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
 
 
 def _bundled() -> Path:

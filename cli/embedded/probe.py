@@ -1,5 +1,6 @@
 """The few HTTP questions the supervisor asks, without a proxy and without a client library."""
 
+import http.client
 import json
 import socket
 import urllib.error
@@ -24,7 +25,7 @@ def ask(
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
         kind = Gone if refused else NotReady
         raise kind(f"{url} does not answer: {error}") from error

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ import psutil
 from cli.embedded.home import MARK, Home
 
 _LOG_LIMIT = 20 * 2**20
-_TITLED = ("postgres", "redis-server")
-_LOOPBACK = "127.0.0.1,localhost,::1"
+_TITLED = ("postgres", "redis-server", "valkey-server")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,20 @@ def child_env(home: Home) -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     bin_folder = str(Path(sys.executable).parent)
     env["PATH"] = os.pathsep.join((bin_folder, env.get("PATH", os.defpath)))
-    env["NO_PROXY"] = env["no_proxy"] = _LOOPBACK
+    without_foreign(env)
     return env | {MARK: home.id, "SPT_NOENV": "1", "ADBID_HOME": str(home.root)}
+
+
+def without_foreign(env: MutableMapping[str, str]) -> None:
+    """What a shell says for other programs must not change ours: no proxy for loopback, and nothing
+    of libpq's (`PGSSLMODE`, `PGHOSTADDR`, ...) for a server that we start ourselves."""
+    said = env.get("no_proxy") or env.get("NO_PROXY") or ""
+    names = [name for name in map(str.strip, said.split(",")) if name]
+    names += [name for name in _LOOPBACK if name not in names]
+    env["NO_PROXY"] = env["no_proxy"] = ",".join(names)
+    if not env.get("DATABASE_URL"):
+        for name in [name for name in env if name.startswith("PG")]:
+            del env[name]
 
 
 def spawn(
@@ -111,7 +123,8 @@ def _belongs(process: psutil.Process, home: Home) -> bool:
         if any(str(home.sockets) in word for word in process.cmdline()):
             return True
         if process.name() in _TITLED:
-            return Path(process.cwd()).is_relative_to(home.root) or home.id in process.cwd()
+            cwd = Path(process.cwd())
+            return cwd in (home.run, home.root / "postgres") or home.id in str(cwd)
         return process.environ().get(MARK) == home.id
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return False

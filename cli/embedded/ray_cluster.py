@@ -1,6 +1,8 @@
 """`ray start --head` with the Serve flags, every port in our block, everything on loopback."""
 
 import os
+import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from cli.embedded.ports import PortBlock
 from cli.embedded.second_door import SecondDoor
 from stores.settings import PROJECT_ROOT
 
+_MOST_CONNECTIONS = 4_096
 _OBJECT_STORE_BYTES = 256 * 2**20
 # Ray's CPUs are shares by which it places, not cores: a machine of one core has to place the least
 # replicas of serve_config.yaml and the nightly job too.
@@ -88,7 +91,7 @@ class RayCluster:
         workers = ",".join(map(str, ports.free_of(self.block.ray_workers)))
         inner = [f"--{option}={port}" for option, port in self.block.ray_inner.items()]
         command = [
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+            *(self._python(), "-m", "ray.scripts.scripts", "start", "--head", "--block"),
             "--node-ip-address=127.0.0.1",
             f"--port={self.block.ray_gcs}",
             "--include-dashboard=true",
@@ -108,7 +111,11 @@ class RayCluster:
     def environment(self) -> dict[str, str]:
         """Flags can be tuned from outside; ports, paths and addresses cannot."""
         binary = haproxy.haproxy_binary()
-        flags = {**SERVE_FLAGS, "RAY_SERVE_ENABLE_HA_PROXY": "1" if binary else "0"}
+        flags = {
+            **SERVE_FLAGS,
+            "RAY_SERVE_ENABLE_HA_PROXY": "1" if binary else "0",
+            "RAY_SERVE_HAPROXY_MAXCONN": str(most_connections()),
+        }
         env = flags | processes.child_env(self.home) | _HOST_FLAGS | self._places()
         if binary:
             wrapper = haproxy.write_wrapper(
@@ -128,6 +135,15 @@ class RayCluster:
             "ADBID_DOORS": " ".join(self._doors()) if haproxy.is_wanted(env) else "",
         }
         return env | own | self.stores
+
+    def _python(self) -> str:
+        """This Python, by a way that a shell takes for one word: Ray starts its workers by one."""
+        if shlex.quote(sys.executable) == sys.executable:
+            return sys.executable
+        link = self.home.sockets / "venv"
+        link.unlink(missing_ok=True)
+        link.symlink_to(sys.prefix)
+        return str(link / Path(sys.executable).relative_to(sys.prefix))
 
     def _doors(self) -> list[str]:
         ports = [self.block.haproxy_metrics]
@@ -165,6 +181,13 @@ class RayCluster:
 
     def stop(self, process: subprocess.Popen[bytes] | None) -> None:
         processes.end_child(process, grace_s=12)
+
+
+def most_connections() -> int:
+    """How many HAProxy takes, each with two files open: it does not start where it may not have as
+    many. Ray's own number at most."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return _MOST_CONNECTIONS if files < 0 else min(_MOST_CONNECTIONS, (files - 100) // 2)
 
 
 def available_cpus() -> int:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cli.embedded import ports, processes
 from cli.embedded.board import Board
@@ -31,6 +32,18 @@ def only_one(home: Home) -> Iterator[None]:
         except BlockingIOError:
             raise OtherSystem("another `adbid up` runs this system") from None
         yield
+
+
+@contextmanager
+def kept_from_cleaning(folder: Path) -> Iterator[None]:
+    """While the block runs, systemd-tmpfiles, which clears /tmp of what is ten days old, leaves a
+    folder that is locked alone (tmpfiles.d(5)): HAProxy's error pages are read once, at a start."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
 
 
 def is_locked(home: Home) -> bool:
