@@ -15,12 +15,13 @@ Phase = Literal[
 ]
 SystemPhase = Literal["starting", "up", "stopping", "stopped", "failed"]
 
-_CLOCK_SLACK_S = 2.0  # a process's start time moves with corrections of the boot time
+_SLACK_S = 2.0
+_SINCE_1970_S = 1e9  # no machine runs for as long
 
 
 @dataclass(frozen=True, slots=True)
 class Pid:
-    """A process, told from a later one with the same number by its start time (epoch s)."""
+    """A process, told from a later one with the same number by when it started (s)."""
 
     pid: int
     created: float
@@ -28,7 +29,7 @@ class Pid:
     @staticmethod
     def of(pid: int) -> "Pid | None":
         try:
-            return Pid(pid, psutil.Process(pid).create_time())
+            return Pid(pid, _started(psutil.Process(pid)))
         except psutil.NoSuchProcess:
             return None
 
@@ -39,10 +40,21 @@ class Pid:
         """The live process (a zombie is not alive), or None."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < _CLOCK_SLACK_S
+            since_1970 = self.created > _SINCE_1970_S  # written by an older version
+            started = process.create_time() if since_1970 else _started(process)
+            same = abs(started - self.created) < _SLACK_S
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+
+def _started(process: psutil.Process) -> float:
+    """Seconds after the boot, where Linux tells: seconds since 1970 move when the clock is set."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return process.create_time()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): starttime
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,3 +242,12 @@ def test_down_in_a_copied_home_ends_no_process_of_the_original(
     finally:
         original.kill()
         original.wait(5)
+
+
+def test_a_clock_that_is_set_makes_no_process_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = Pid.of(os.getpid())
+    assert me is not None
+    before = psutil.Process(os.getpid()).create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: before + 3_600)
+    assert me.alive()
+    assert not Pid(me.pid, me.created - 60).alive()
