@@ -53,7 +53,7 @@ def up(
     home = Home(settings.home)
     state = lifecycle.running(home)
     if state and state.phase not in ("starting", "up"):
-        console.print("Waiting for the system before to stop.")
+        console.print("Waiting for the last system to stop.")
         lifecycle.wait_until_gone(home)
         state = None
     if state:

@@ -56,14 +56,16 @@ class Home:
         """Make the folders; those with secrets are for their owner only."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(exist_ok=True)
-        for private in (self.run, self.secrets, self.sockets):
-            private.mkdir(mode=0o700, exist_ok=True)
-            _check_own(private)
-            private.chmod(0o700)
+        private = (self.run, self.secrets, self.sockets)
+        for folder in private:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        _check_own(self.sockets)
+        for folder in private:
+            folder.chmod(0o700)
 
 
 def _check_own(folder: Path) -> None:
-    """Whoever owns the folder of a unix socket, or of a program, may put another one there."""
+    """In /tmp anybody may have made it before us, and its owner may put other sockets there."""
     found = folder.lstat()
     if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
         raise EmbeddedError(
