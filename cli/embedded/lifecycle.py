@@ -27,6 +27,7 @@ from cli.embedded.supervisor import (
 from stores.settings import Settings
 
 _STOP_WITHIN_S = 90.0
+_PATIENCE_S = 2.0
 _SETTLE_S = 15.0
 
 
@@ -41,7 +42,7 @@ def run_here(settings: Settings, console: Console, on_up: Callable[[SystemState]
 
 def run_plan(system: Plan, console: Console, on_up: Callable[[SystemState], None]) -> None:
     """Run these parts in this process, in a home that is made. Ends and raises as `run_here`."""
-    with only_one(system.home), kept_from_cleaning(system.home.sockets):
+    with only_one(system.home, patience_s=_PATIENCE_S), kept_from_cleaning(system.home.sockets):
         supervisor = Supervisor(system)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stopping.set())
@@ -167,19 +168,31 @@ def stop(home: Home) -> bool:
     """Stop the system and everything a crash left of it. False where there was nothing."""
     if not home.root.exists():
         return False
-    state = read_state(home)
-    # Nobody holds the lock of a home that was copied: its supervisor is the original's.
-    supervisor = state.supervisor.process() if state and is_locked(home) else None
+    home.run.mkdir(mode=0o700, exist_ok=True)
+    # Nobody holds the lock of a home that was copied: what its state names is the original's.
+    state = running(home)
+    supervisor = state.supervisor.process() if state else None
     if supervisor is not None:
         supervisor.send_signal(signal.SIGTERM)
         if processes.still_alive([supervisor], _STOP_WITHIN_S):
             supervisor.kill()
+    try:
+        with only_one(home, patience_s=_PATIENCE_S):
+            left = _clear_up(home)
+    except OtherSystem:  # somebody has started it again: what runs now is theirs
+        return supervisor is not None
+    return supervisor is not None or left
+
+
+def _clear_up(home: Home) -> bool:
+    """End and note what a crash left; whether there was anything."""
     left = processes.marked(home)
     clear_away(home)
     clear_env(home)
+    state = read_state(home)
     if state and state.phase not in ("stopped", "failed"):
         _note_stopped(home)
-    return supervisor is not None or bool(left)
+    return bool(left)
 
 
 def _note_stopped(home: Home) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from cli.embedded import ports, processes
 from cli.embedded.board import Board
@@ -24,14 +25,24 @@ _SWEEP_GRACE_S = 8.0
 
 
 @contextmanager
-def only_one(home: Home) -> Iterator[None]:
-    """Hold this home's lock. Raises `OtherSystem` while another supervisor holds it."""
+def only_one(home: Home, *, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold this home's lock. Raises `OtherSystem` where another holds it for longer than that: a
+    supervisor, or for a moment a `down` that clears up, or whoever looks."""
+    deadline = time.monotonic() + patience_s
     with home.lock_file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OtherSystem("another `adbid up` runs this system") from None
+        while not _locked(lock):
+            if time.monotonic() > deadline:
+                raise OtherSystem("another `adbid up` runs this system")
+            time.sleep(0.05)
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -344,3 +344,18 @@ def test_without_haproxy_there_is_no_second_one(
     monkeypatch.setenv("ADBID_HOME", str(tmp_path))
     monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "0")
     assert "second-door" not in {each.name for each in plan(load_settings()).parts}
+
+
+def test_a_system_that_is_started_while_it_stops_comes_up(stores: Stores) -> None:
+    stores.up()
+    first = stores.command
+    assert first is not None
+    down = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "down"], cwd=PROJECT_ROOT, env=stores.environment
+    )
+    eventually(lambda: stores.state.phase == "stopping" or first.poll() is not None)
+    lifecycle.wait_until_gone(stores.home)
+    stores.up()
+    assert down.wait(PATIENCE_S) == 0
+    assert stores.is_up()
+    assert {part.restarts for part in stores.state.parts.values()} == {0}
