@@ -18,6 +18,7 @@ from cli.embedded.plan import Plan, plan
 from cli.embedded.progress import follow
 from cli.embedded.state import SystemState, clear_env, read_state, write_state
 from cli.embedded.supervisor import (
+    SUPERVISE,
     Supervisor,
     clear_away,
     is_locked,
@@ -88,7 +89,7 @@ def run_detached(settings: Settings, console: Console) -> SystemState:
     log = home.log("supervisor")
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "up"],
+            [sys.executable, *SUPERVISE],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -186,13 +187,12 @@ def stop(home: Home) -> bool:
 
 def _clear_up(home: Home) -> bool:
     """End and note what a crash left; whether there was anything."""
-    left = processes.marked(home)
-    clear_away(home)
+    left = clear_away(home)
     clear_env(home)
     state = read_state(home)
     if state and state.phase not in ("stopped", "failed"):
         _note_stopped(home)
-    return bool(left)
+    return left
 
 
 def _note_stopped(home: Home) -> None:

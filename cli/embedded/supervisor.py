@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from cli.embedded import ports, processes
 from cli.embedded.board import Board
 from cli.embedded.errors import EmbeddedError, OtherSystem, PartFailed, TooSlow
@@ -22,6 +24,8 @@ from cli.embedded.state import PartState, Pid, SystemState, clear_env, write_env
 
 _ATTEMPTS = 2  # before the first start is called a failure
 _SWEEP_GRACE_S = 8.0
+# What a supervisor in the background is asked to do.
+SUPERVISE = ["-m", "cli.main", "up"]
 
 
 @contextmanager
@@ -175,21 +179,33 @@ def _all_at_once(actions: list[Callable[[], None]]) -> None:
         thread.join()
 
 
-def clear_away(home: Home) -> None:
+def clear_away(home: Home) -> bool:
     """End every process of this home that an earlier supervisor left behind, PostgreSQL last.
 
-    Raises `EmbeddedError` where some survive that.
+    Answers whether there was any. Raises `EmbeddedError` where some survive that.
     """
     postgres = Postgres(home, 0, place_of(home)) if is_installed() else None
     postmaster = postgres.running() if postgres else None
     spared = {p.pid for p in processes.family(postmaster.pid)} if postmaster else set()
-    left = processes.end(
-        [process for process in processes.marked(home) if process.pid not in spared],
-        grace_s=_SWEEP_GRACE_S,
-    )
+    found = _left_behind(home)
+    left = processes.end([p for p in found if p.pid not in spared], grace_s=_SWEEP_GRACE_S)
     if postgres is not None:
         postgres.stop(None)
-    left += processes.end(processes.marked(home), grace_s=0)
+    left += processes.end(_left_behind(home), grace_s=0)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
         raise EmbeddedError(f"cannot end the processes that a crash left behind: {pids}")
+    return bool(found)
+
+
+def _left_behind(home: Home) -> list[psutil.Process]:
+    """What runs for this home, but a supervisor that came after us: it waits for the lock."""
+    mine = psutil.Process().create_time()
+    return [p for p in processes.marked(home) if not _is_supervisor_since(p, mine)]
+
+
+def _is_supervisor_since(process: psutil.Process, moment: float) -> bool:
+    try:
+        return process.cmdline()[-3:] == SUPERVISE and process.create_time() > moment
+    except psutil.NoSuchProcess:
+        return False

@@ -1,12 +1,14 @@
 """What a crash left is ended, also where there is no PostgreSQL of ours: in the container image."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cli.embedded import postgres_place, processes
 from cli.embedded.home import Home
-from cli.embedded.supervisor import clear_away
+from cli.embedded.supervisor import SUPERVISE, clear_away
 
 
 def test_without_the_servers_package_the_rest_is_ended(
@@ -25,3 +27,23 @@ def test_without_the_servers_package_the_rest_is_ended(
     clear_away(home)
     assert left.wait(5) != 0
     assert not processes.marked(home)
+
+
+def test_a_supervisor_that_came_later_waits_for_its_turn(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+
+    def marked(*words: str) -> subprocess.Popen[bytes]:
+        sleep = [sys.executable, "-c", "import time; time.sleep(60)", *words]
+        env = processes.child_env(home)
+        return processes.spawn(sleep, env=env, log=home.log("left"), cwd=tmp_path)
+
+    left, coming = marked(), marked(*SUPERVISE)
+    try:
+        assert clear_away(home)
+        assert left.wait(5) != 0
+        assert coming.poll() is None
+    finally:
+        coming.kill()
+        coming.wait(5)
+    assert not clear_away(home)
