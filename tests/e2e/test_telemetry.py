@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from deployments.metrics import METRICS
+from tests.chaos.system import until
 from tests.otlp import Receiver, Span, receiving, tree
 from tests.servers import free_port
 from tests.slow_head import trickle_head
@@ -198,11 +199,21 @@ def a_prometheus(folder: Path) -> Iterator[str]:
         ],
         stderr=subprocess.DEVNULL,
     )
+    url = f"http://127.0.0.1:{port}"
     try:
-        yield f"http://127.0.0.1:{port}"
+        assert until(lambda: is_ready(url), 60)
+        yield url
     finally:
         process.terminate()
         process.wait(10)
+
+
+def is_ready(prometheus: str) -> bool:
+    """While it starts it answers 503, and in words."""
+    try:
+        return httpx.get(f"{prometheus}/-/ready", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def ask(prometheus: str, query: str) -> float | None:
@@ -217,9 +228,9 @@ def ask(prometheus: str, query: str) -> float | None:
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="the package prometheus is missing")
 def test_a_real_prometheus_tells_the_p95(tmp_path: Path) -> None:
     with a_prometheus(tmp_path) as prometheus:
-        until = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         p95, asked = None, 0
-        while time.monotonic() < until and not (p95 and p95 > 0):
+        while time.monotonic() < deadline and not (p95 and p95 > 0):
             score()
             asked += 1
             time.sleep(0.1)
@@ -234,9 +245,9 @@ def test_a_real_prometheus_tells_the_p95(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="the package prometheus is missing")
 def test_a_real_prometheus_evaluates_every_alert_and_every_panel(tmp_path: Path) -> None:
     with a_prometheus(tmp_path) as prometheus:
-        until = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         evaluated: list[dict[str, Any]] = []
-        while time.monotonic() < until and not (evaluated and ask(prometheus, NIGHT)):
+        while time.monotonic() < deadline and not (evaluated and ask(prometheus, NIGHT)):
             score()
             time.sleep(0.5)
             evaluated = evaluated_rules(prometheus)
