@@ -59,11 +59,9 @@ def against_calibration(after: LiveSums, before: LiveSums, bounds: Bounds) -> st
     `before` is how its predecessor did: where that is proven to be off too, a version no farther
     off is kept, since going back would mend nothing.
     """
-    if not after.predicted:
-        return None
-    low, high = ratio_interval(after, bounds.confidence)
     if not _is_off(after, bounds):
         return None
+    low, high = ratio_interval(after, bounds.confidence)
     if _is_off(before, bounds) and _off(before) >= min(abs(math.log(low)), abs(math.log(high))):
         return None
     ratio = "infinite" if after.ratio is None else f"{after.ratio:.2f}"

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from bidding.errors import AdBidError
 from cli import completion
-from cli.embedded.processes import without_foreign
+from cli.surroundings import without_foreign
 
 # Each module holds `register(app)`, which adds these commands. Only the module of the command
 # that was called is imported: the ones that know MLflow and XGBoost take seconds.

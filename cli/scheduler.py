@@ -18,6 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bidding.errors import Conflict, StoreUnavailable
+from cli.embedded.state import write_private
 from stores import training_jobs
 from stores.settings import Settings, load_settings
 from stores.training_runs import RunBook
@@ -96,9 +97,7 @@ def _installed_at(home: Path) -> datetime:
         return datetime.fromisoformat(mark.read_text(encoding="utf-8"))
     now = datetime.now(UTC)
     mark.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = mark.with_suffix(".new")
-    unfinished.write_text(now.isoformat(), encoding="utf-8")
-    unfinished.rename(mark)
+    write_private(mark, now.isoformat())
     return now
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -21,7 +22,7 @@ _PARTITIONED = {
 }
 # An id of another kind than ours says not when its decision was made: its outcome stands under
 # 1970, and must stay as long as its events may come.
-_NEWEST_EVENT = {"outcome": "greatest(impression_at, click_at, conversion_at)"}
+_AGE = {"outcome": "greatest(decided_at, impression_at, click_at, conversion_at)"}
 _PLAIN = {"event_key": "received_at", "decision_minute": "minute_at"}
 
 
@@ -36,8 +37,7 @@ def keep_partitions(database_url: str, settings: EventSettings, now: datetime) -
     with psycopg.connect(plain_url(database_url)) as connection:
         dropped = _drop(connection, limits)
         for table, column in _PARTITIONED.items():
-            newest = _NEWEST_EVENT.get(table, column)
-            _delete(connection, f"{table}_default", column, limits[table], newest)
+            _delete(connection, f"{table}_default", _AGE.get(table, column), limits[table])
         for table, column in _PLAIN.items():
             _delete(connection, table, column, limits[table])
     return dropped
@@ -64,13 +64,9 @@ def _drop_one(connection: psycopg.Connection, name: str) -> bool:
     return True
 
 
-def _delete(
-    connection: psycopg.Connection, table: str, column: str, limit: date, newest: str | None = None
-) -> None:
-    """Rows of before `limit` by `column` and, where it is given, by the expression `newest`."""
+def _delete(connection: psycopg.Connection, table: str, age: LiteralString, limit: date) -> None:
+    """Rows of before `limit`, by an expression of their columns."""
     before = datetime(limit.year, limit.month, limit.day, tzinfo=UTC)
-    statement = sql.SQL("DELETE FROM {} WHERE {} < %(before)s AND {} < %(before)s").format(
-        sql.Identifier(table), sql.Identifier(column), sql.SQL(newest or column)
-    )
-    connection.execute(statement, {"before": before})
+    statement = sql.SQL("DELETE FROM {} WHERE {} < %s").format(sql.Identifier(table), sql.SQL(age))
+    connection.execute(statement, (before,))
     connection.commit()

@@ -24,7 +24,7 @@ from tests.servers import PostgresProcess, RedisProcess
 
 # A machine that is busy for a second is slow to generate, and no fault of what is tested.
 hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "any machine", suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
 # Whole systems are started when the browser is done: its own one trains, behind all else that runs.

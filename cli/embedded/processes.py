@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from cli.embedded.home import MARK, Home
+from cli.surroundings import without_foreign
 
 _LOG_LIMIT = 20 * 2**20
 _TITLED = ("postgres", "redis-server", "valkey-server")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,6 @@ def child_env(home: Home) -> dict[str, str]:
     env["PATH"] = os.pathsep.join((bin_folder, env.get("PATH", os.defpath)))
     without_foreign(env)
     return env | {MARK: home.id, "SPT_NOENV": "1", "ADBID_HOME": str(home.root)}
-
-
-def without_foreign(env: MutableMapping[str, str]) -> None:
-    """What a shell says for other programs must not change ours: no proxy for loopback, and nothing
-    of libpq's (`PGSSLMODE`, `PGHOSTADDR`, ...) for a server that we start ourselves."""
-    said = env.get("no_proxy") or env.get("NO_PROXY") or ""
-    names = [name for name in map(str.strip, said.split(",")) if name]
-    names += [name for name in _LOOPBACK if name not in names]
-    env["NO_PROXY"] = env["no_proxy"] = ",".join(names)
-    if not env.get("DATABASE_URL"):
-        for name in [name for name in env if name.startswith("PG")]:
-            del env[name]
 
 
 def spawn(

@@ -95,7 +95,7 @@ class SystemState:
 
 
 def write_state(home: Home, state: SystemState) -> None:
-    _write_private(home.state_file, json.dumps(asdict(state), indent=1))
+    write_private(home.state_file, json.dumps(asdict(state), indent=1))
 
 
 def read_state(home: Home) -> SystemState | None:
@@ -113,14 +113,14 @@ def read_state(home: Home) -> SystemState | None:
 
 def write_env(home: Home, values: dict[str, str]) -> None:
     """Publish the running system's addresses to `load_settings()`."""
-    _write_private(home.env_file, json.dumps(values, indent=1))
+    write_private(home.env_file, json.dumps(values, indent=1))
 
 
 def clear_env(home: Home) -> None:
     home.env_file.unlink(missing_ok=True)
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Replace the file in one step, readable by its owner only."""
     fresh = path.with_suffix(".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -262,7 +262,7 @@ async def test_a_steady_rate_is_steady_from_the_first_point_on(service: Service)
     await service.decisions.record([row_of(d) for d in made], [])
     overview = (await service.get("/api/metrics/overview", minutes=7 * 24 * 60)).json()
     rates = [point["requests_per_s"] for point in overview["series"]]
-    assert min(rates[:-1]) == pytest.approx(max(rates[:-1]), rel=0.15)
+    assert min(rates[:-1]) == pytest.approx(max(rates[:-1]))
 
 
 async def moved(service: Service, kind: Kind, from_version: str, to_version: str) -> None:

@@ -174,7 +174,7 @@ def test_a_client_does_not_choose_the_address_that_its_sign_ins_count_for() -> N
         ]
     took_s = time.monotonic() - began
     assert set(said[:10]) == {401}
-    assert 429 in said
+    assert 429 in said[-2:]  # one may come just when another is allowed
     # ten by both ingresses together, and one for each second that this takes
     assert said.count(401) <= 11 + took_s
 

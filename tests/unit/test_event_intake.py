@@ -96,6 +96,14 @@ def test_a_wrong_field_is_named_and_nothing_is_taken(event: dict[str, Any], path
     assert caught.value.problems[0].path == path
 
 
+def test_a_bid_id_is_as_long_as_in_a_bundle() -> None:
+    (event,) = event_request.decode(a_body(an_event(bid_id="b" * 256)))
+    assert event.bid_id == "b" * 256
+    with pytest.raises(InvalidRequest) as caught:
+        event_request.decode(a_body(an_event(bid_id="b" * 257)))
+    assert caught.value.problems[0].path == "events[0].bid_id"
+
+
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"events": []}', b"{", b"\xff"])
 def test_what_is_no_list_of_events_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):

@@ -22,6 +22,7 @@ from cli.embedded.postgres_place import Place, furnish
 from cli.embedded.ray_cluster import RayCluster, most_connections
 from cli.embedded.state import PartState, Pid, SystemState, write_state
 from cli.embedded.supervisor import kept_from_cleaning
+from cli.surroundings import without_foreign
 from stores.settings import sockets_of
 
 
@@ -44,7 +45,7 @@ def test_loopback_needs_no_proxy_and_what_else_needs_none_stays(
     said: dict[str, str], heard: str
 ) -> None:
     env = dict(said)
-    processes.without_foreign(env)
+    without_foreign(env)
     assert env["no_proxy"] == env["NO_PROXY"] == heard
 
 
@@ -52,7 +53,7 @@ def test_what_a_shell_says_to_libpq_is_for_servers_that_are_given() -> None:
     said = {"PGSSLMODE": "require", "PGHOSTADDR": "10.0.0.1", "PAGER": "less"}
     ours, given = dict(said), said | {"DATABASE_URL": "postgresql://db/adbid"}
     for env in (ours, given):
-        processes.without_foreign(env)
+        without_foreign(env)
     assert "PGSSLMODE" not in ours
     assert "PGHOSTADDR" not in ours
     assert ours["PAGER"] == "less"
@@ -226,9 +227,7 @@ def test_a_part_is_kept_up_whatever_goes_wrong_and_with_a_full_disk(
     assert not keeper.is_alive()
 
 
-def test_down_in_a_copied_home_ends_no_process_of_the_original(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_down_in_a_copied_home_ends_no_process_of_the_original(home: Home) -> None:
     original = processes.spawn(
         ["sleep", "60"], env=dict(os.environ), log=home.log("other"), cwd=home.run
     )
