@@ -45,14 +45,16 @@ def serve(arguments: Sequence[str], environment: dict[str, str]) -> Command:
 
 
 def mlflow(arguments: Sequence[str], environment: dict[str, str]) -> Command:
-    """The tracking server, in a database beside ours or in ADBID_MLFLOW_DATABASE_URL."""
-    from cli.embedded.plan import sibling_database  # not for `health`, which must be quick
+    """The tracking server, in ADBID_MLFLOW_DATABASE_URL or one beside ours, which is made."""
+    from cli.embedded import mlflow_server  # not for `health`, which must be quick
+    from cli.embedded.plan import sibling_database
     from stores.database_url import sqlalchemy_url
 
     database = environment.get("ADBID_MLFLOW_DATABASE_URL")
     if not database:
         _expect(environment, "DATABASE_URL")
         database = sibling_database(environment["DATABASE_URL"], "mlflow")
+        mlflow_server.ensure_database(database)
     artifacts = Path(environment.get("ADBID_HOME", "/var/lib/adbid")) / "mlruns"
     own = {
         "MLFLOW_BACKEND_STORE_URI": sqlalchemy_url(database),

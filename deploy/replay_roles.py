@@ -72,7 +72,6 @@ def check_roles(spawn: Spawn, folder: Path) -> None:
     try:
         with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE adbid")
-            connection.execute("CREATE DATABASE mlflow")
         tracking, service = free_port(), _base_port()
         stores = {"DATABASE_URL": postgres.url("adbid"), "REDIS_URL": redis.url}
         stores["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{tracking}"

@@ -66,8 +66,15 @@ def configure(deployment: str) -> None:
 
 def _output() -> TextIO:
     """Not `sys.stderr`: Serve turns that into log lines of its own, and drops those."""
+    own = sys.__stderr__ or sys.stderr
     path = os.environ.get("ADBID_LOG_FILE")
-    return SharedFile(Path(path)) if path else sys.__stderr__ or sys.stderr
+    if not path:
+        return own
+    try:
+        return SharedFile(Path(path))
+    except OSError as error:  # serving matters more than where the log goes
+        print(f"ADBID_LOG_FILE={path} cannot be written: {error}", file=own)
+        return own
 
 
 class SharedFile(TextIOBase, TextIO):

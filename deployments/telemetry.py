@@ -45,9 +45,11 @@ class Telemetry:
             Postgres(database, max_size=1, timeout_s=OUTCOMES_TIMEOUT_S) if database else None
         )
         self._rules = load_promotion_settings()
+        self._models: dict[Key, float] = {}
         self._outcomes: dict[Key, float] = {}
         self._outcomes_at = -LOOK_AT_OUTCOMES_EVERY_S
-        self._looking = asyncio.create_task(self._look())
+        self._night: dict[Key, float] = {}
+        self._looking = asyncio.create_task(self._look_for_ever())
         self._doors = DoorRefusals(settings.doors.split())
         self._watching = asyncio.create_task(self._watch_doors())
 
@@ -71,18 +73,29 @@ class Telemetry:
         """Every gauge's value now, by metric and label values."""
         return self._collector.gauges()
 
-    async def _look(self) -> None:
-        while self._registry is not None:
-            try:
-                found = await look_at_models(self._registry)
-                self._collector.set_own(found | self._outcomes)
-                await self._look_at_outcomes(self._registry)
-                self._collector.set_own(found | self._outcomes)
-            except StoreUnavailable as error:
-                log.info("models_not_looked_at", detail=error.detail)
-            except Exception:  # the boundary of a task that must outlive its bugs
-                log.exception("registry_look_failed")
+    async def _look_for_ever(self) -> None:
+        """Each look by itself: what one store does not tell must not hide what another does."""
+        while True:
+            for look in (self._look_at_night, self._look_at_models, self._look_at_outcomes):
+                try:
+                    await look()
+                except StoreUnavailable as error:
+                    log.info("not_looked_at", look=look.__name__, detail=error.detail)
+                except Exception:  # the boundary of a task that must outlive its bugs
+                    log.exception("look_failed", look=look.__name__)
+                self._collector.set_own(self._models | self._outcomes | self._night)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look_at_night(self) -> None:
+        if self._postgres is None:
+            return
+        night = await last_nightly_success_s(self._postgres)
+        if night is not None:
+            self._night = {key("adbid_nightly_success_timestamp_seconds"): night}
+
+    async def _look_at_models(self) -> None:
+        if self._registry is not None:
+            self._models = await look_at_models(self._registry)
 
     async def _watch_doors(self) -> None:
         refusals = key("adbid_door_refusals_total")
@@ -90,17 +103,16 @@ class Telemetry:
             self._collector.count(refusals, await self._doors.gained())
             await asyncio.sleep(ASK_DOORS_EVERY_S)
 
-    async def _look_at_outcomes(self, registry: MlflowRegistry) -> None:
+    async def _look_at_outcomes(self) -> None:
         """More seldom: it reads many outcomes."""
         now = time.monotonic()
-        if self._postgres is None or now - self._outcomes_at < LOOK_AT_OUTCOMES_EVERY_S:
+        if self._registry is None or self._postgres is None:
+            return
+        if now - self._outcomes_at < LOOK_AT_OUTCOMES_EVERY_S:
             return
         self._outcomes_at = now
         until = datetime.now(UTC) - timedelta(seconds=self._rules.watch.settle_s)
         since = until - timedelta(days=self._rules.compare_days)
         span = Span(since, until, self._rules.watch.outcomes)
         quality = PostgresLiveQuality(self._postgres)
-        night = await last_nightly_success_s(self._postgres)
-        self._outcomes = await look_at_outcomes(registry, quality, span)
-        if night is not None:
-            self._outcomes[key("adbid_nightly_success_timestamp_seconds")] = night
+        self._outcomes = await look_at_outcomes(self._registry, quality, span)

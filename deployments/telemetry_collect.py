@@ -93,7 +93,8 @@ class Collector:
         self._turn(int(now))
         for each, gained in report.gained.items():
             self._totals[each] += gained
-            self._filling.gained[each] += gained
+            if gained:
+                self._filling.gained[each] += gained
 
     def count(self, each: Key, gained: float) -> None:
         """Add what no replica reports."""

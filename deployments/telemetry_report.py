@@ -72,8 +72,9 @@ class Reporter:
         """
         if self._unconfirmed is None:
             totals, gauges = self._read()
+            # Also what gained nothing: a new collector has not heard of it, and for Prometheus a
+            # series that is missing neither stands still nor begins at zero.
             gained = {k: v - self._sent.get(k, 0.0) for k, v in totals.items()}
-            gained = {k: v for k, v in gained.items() if v or k not in self._sent}
             self._number += 1
             self._unconfirmed = Report(self._replica, self._number, gained, gauges), totals
         report, totals = self._unconfirmed

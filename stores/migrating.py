@@ -20,15 +20,36 @@ def migrate(database_url: str, revision: str = "head") -> None:
 
 
 def pending_revisions(database_url: str) -> list[str]:
-    """The revisions the database still lacks, oldest first; empty when it is up to date."""
-    script = ScriptDirectory.from_config(_config(database_url))
-    engine = create_engine(sqlalchemy_url(database_url), poolclass=pool.NullPool)
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        current = context.get_current_revision()
-    engine.dispose()
-    newer = script.iterate_revisions("head", current or "base")
+    """The revisions the database still lacks, oldest first; none where it is at the head or newer."""
+    current = _current(database_url)
+    if not _is_known(current):
+        return []
+    newer = _scripts().iterate_revisions("head", current or "base")
     return [step.revision for step in newer][::-1]
+
+
+def newer_revision(database_url: str) -> str | None:
+    """The database's revision, where a later release than this made it; None elsewhere."""
+    current = _current(database_url)
+    return None if _is_known(current) else current
+
+
+def _current(database_url: str) -> str | None:
+    engine = create_engine(sqlalchemy_url(database_url), poolclass=pool.NullPool)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+            return context.get_current_revision()
+    finally:
+        engine.dispose()
+
+
+def _is_known(revision: str | None) -> bool:
+    return revision is None or revision in {each.revision for each in _scripts().walk_revisions()}
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(migrations.__file__).parent))
 
 
 def _config(database_url: str) -> Config:

@@ -19,7 +19,7 @@ from cli.embedded.plan import plan
 from cli.embedded.postgres_place import abandoned
 from cli.embedded.ray_cluster import SERVE_FLAGS
 from cli.embedded.state import SystemState
-from stores.migrating import pending_revisions
+from stores.migrating import newer_revision, pending_revisions
 from stores.settings import Settings
 
 _GIB = 2**30
@@ -228,10 +228,13 @@ def _migrations(settings: Settings) -> Iterator[Finding]:
     if settings.database_url is None:
         return
     try:
+        newer = newer_revision(settings.database_url)
         pending = pending_revisions(settings.database_url)
     except (SQLAlchemyError, AdBidError) as error:
         reason = str(error).partition("\n")[0]
         yield Finding("Migrations", False, f"the database does not answer: {reason}")
         return
     says = f"missing: {', '.join(pending)}; `adbid up` applies them" if pending else "up to date"
-    yield Finding("Migrations", not pending, says)
+    if newer:
+        says = f"a later release made the tables ({newer}): run it again, or go down with its code"
+    yield Finding("Migrations", not pending and not newer, says)

@@ -58,25 +58,37 @@ class MlflowServer:
             niceness=courtesy.NICENESS,
         )
 
-    def ensure_database(self) -> None:
-        """Create MLflow's own database on a server that somebody else runs.
-
-        Raises `PartFailed` where that is not allowed, with what to set instead.
-        """
-        url = urlsplit(plain_url(self.database_url))
-        server = urlunsplit(url._replace(path="/postgres"))
-        try:
-            with psycopg.connect(server, connect_timeout=5, autocommit=True) as db:
-                ensure_databases(db, (url.path.lstrip("/"),))
-        except psycopg.Error as error:
-            raise PartFailed(
-                "mlflow",
-                f"cannot create its database on the server of DATABASE_URL ({error}); "
-                "set ADBID_MLFLOW_DATABASE_URL or MLFLOW_TRACKING_URI",
-            ) from error
-
     def check(self, process: subprocess.Popen[bytes] | None) -> None:
         probe.expect_ok(f"{self.url}/health")
 
     def stop(self, process: subprocess.Popen[bytes] | None) -> None:
         processes.end_child(process, grace_s=8)
+
+
+def ensure_database(database_url: str) -> None:
+    """Create MLflow's own database on a server that somebody else runs, unless it is there.
+
+    Raises `PartFailed` where that is not allowed, with what to set instead.
+    """
+    url = urlsplit(plain_url(database_url))
+    server = urlunsplit(url._replace(path="/postgres"))
+    try:
+        if _is_there(urlunsplit(url)):
+            return
+        with psycopg.connect(server, connect_timeout=5, autocommit=True) as db:
+            ensure_databases(db, (url.path.lstrip("/"),))
+    except psycopg.Error as error:
+        raise PartFailed(
+            "mlflow",
+            f"cannot create its database on the server of DATABASE_URL ({error}); "
+            "set ADBID_MLFLOW_DATABASE_URL or MLFLOW_TRACKING_URI",
+        ) from error
+
+
+def _is_there(database_url: str) -> bool:
+    """Asked of the database itself: an account need not be let into any other."""
+    try:
+        psycopg.connect(database_url, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True

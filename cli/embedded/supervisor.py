@@ -16,7 +16,7 @@ from cli.embedded.board import Board
 from cli.embedded.errors import EmbeddedError, OtherSystem, PartFailed, TooSlow
 from cli.embedded.home import Home
 from cli.embedded.keeper import Keeper
-from cli.embedded.mlflow_server import MlflowServer
+from cli.embedded.mlflow_server import MlflowServer, ensure_database
 from cli.embedded.plan import Plan
 from cli.embedded.postgres import Postgres
 from cli.embedded.postgres_place import is_installed, place_of
@@ -123,7 +123,7 @@ class Supervisor:
             return
         for part in self.plan.parts:
             if isinstance(part, MlflowServer):
-                part.ensure_database()
+                ensure_database(part.database_url)
 
     def _check_first_start(self) -> None:
         for keeper in self.keepers:

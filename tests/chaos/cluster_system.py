@@ -206,8 +206,7 @@ def _stores(folder: Path) -> Iterator[dict[str, str]]:
     redis.start()
     port = free_port()
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        for name in ("adbid", "mlflow"):
-            connection.execute(f"CREATE DATABASE {name}")
+        connection.execute("CREATE DATABASE adbid")
     given = {
         "DATABASE_URL": postgres.url("adbid"),
         "REDIS_URL": redis.url,

@@ -9,10 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stores.migrating import migrate, pending_revisions
+from cli.embedded import doctor
+from cli.embedded.prepare_database import prepare
+from stores.migrating import migrate, newer_revision, pending_revisions
 from stores.partitions import ensure_partitions
 from stores.schema import metadata
 from stores.seed import seed
+from stores.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +71,22 @@ def test_pending_revisions_are_named_until_migrated(bare_postgres_url: str) -> N
     assert pending_revisions(bare_postgres_url)[0] == "0001"
     migrate(bare_postgres_url)
     assert pending_revisions(bare_postgres_url) == []
+
+
+def test_tables_of_a_later_release_are_left_alone(bare_postgres_url: str) -> None:
+    """A rollback, and a pod of the release before that starts while the next one is coming up."""
+    migrate(bare_postgres_url)
+    assert newer_revision(bare_postgres_url) is None
+    with psycopg.connect(bare_postgres_url) as connection:
+        connection.execute("UPDATE adbid_migration SET version_num = '9999'")
+        connection.execute("DROP TABLE brand CASCADE")  # as a later release might have
+    prepare(bare_postgres_url)
+    assert newer_revision(bare_postgres_url) == "9999"
+    assert pending_revisions(bare_postgres_url) == []
+    assert "brand" not in table_names(bare_postgres_url)
+    settings = Settings(DATABASE_URL=bare_postgres_url)
+    (found,) = doctor._migrations(settings)
+    assert (found.ok, "9999" in found.says) == (False, True)
 
 
 def test_seed_makes_the_named_strategies_and_fixed_demo_ids(postgres_url: str) -> None:

@@ -90,10 +90,16 @@ evaluation_interval: 10m
 tests:
   - interval: 10m
     input_series:
+      - series: up{{job="adbid"}}
+        values: 1x400
       # installed at hour 1; the first night that succeeds is at hour 30
       - series: adbid_nightly_success_timestamp_seconds
         values: _x5 3600x173 108000x200
     alert_rule_test:
+      - {{eval_time: 20m, alertname: AdBidNoRetrain}}
+      - eval_time: 40m
+        alertname: AdBidNoRetrain
+        exp_alerts: [{unknown}]
       - {{eval_time: 2h, alertname: AdBidNoRetrain}}
       - {{eval_time: 26h, alertname: AdBidNoRetrain}}
       - eval_time: 28h
@@ -108,10 +114,14 @@ tests:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="the package prometheus is missing")
 def test_a_fresh_installation_has_a_day_until_a_night_is_missed(tmp_path: Path) -> None:
-    (rule,) = [each for each in rules() if each["alert"] == "AdBidNoRetrain"]
-    alert = {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+    missed, unknown = (
+        {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+        for rule in rules()
+        if rule["alert"] == "AdBidNoRetrain"
+    )
     file = tmp_path / "nights.yml"
-    file.write_text(NIGHTS.format(rules=json.dumps(str(ALERTS)), alert=json.dumps(alert)))
+    places = {"rules": str(ALERTS), "alert": missed, "unknown": unknown}
+    file.write_text(NIGHTS.format(**{name: json.dumps(each) for name, each in places.items()}))
     command = ["promtool", "test", "rules", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cli import container
+from cli.embedded import mlflow_server
 from cli.embedded.errors import EmbeddedError
 from cli.embedded.ray_cluster import LEAST_CPUS, SERVE_FLAGS
 from stores import training_jobs
@@ -97,12 +98,52 @@ def test_no_container_may_become_root() -> None:
             assert "memory" in each["resources"]["limits"]
 
 
-def test_policies_and_budgets_name_pods_that_exist() -> None:
-    names = {pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in pods()}
-    text = "".join((BASE / f"{name}.yaml").read_text() for name in ("network-policy", "disruption"))
-    named = set(re.findall(r"adbid-(?:head|worker|retrain|mlflow)\b(?!s)", text))
-    assert named
-    assert named - {"adbid-ray"} <= names
+def selectors(node: object) -> Iterator[Manifest]:
+    """What policies, budgets, services and spreads say of the pods that they mean."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            if name in {"podSelector", "selector", "labelSelector"} and isinstance(child, dict):
+                yield child
+            yield from selectors(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from selectors(child)
+
+
+def alternatives(selector: Manifest) -> Iterator[set[tuple[str, str]]]:
+    """The sets of labels, each of which some pod must have; none where every pod is meant."""
+    plain = selector if all(isinstance(each, str) for each in selector.values()) else {}
+    wanted = selector.get("matchLabels", plain)
+    if wanted:
+        yield set(wanted.items())
+    for each in selector.get("matchExpressions", []):
+        assert each["operator"] == "In"
+        yield from ({(each["key"], value)} for value in each["values"])
+
+
+def test_every_selector_finds_a_pod_of_ours() -> None:
+    labels = [set(pod["metadata"]["labels"].items()) for pod in pods()]
+    labels.append({("app.kubernetes.io/component", "kuberay-operator")})  # of KubeRay's own
+    places = (BASE, *OVERLAYS)
+    every = [each for place in places for found in manifests(place) for each in selectors(found)]
+    wanted = [each for selector in every for each in alternatives(selector)]
+    assert len(wanted) >= 20
+    assert [each for each in wanted if not any(each <= pod for pod in labels)] == []
+
+
+def test_kuberay_keeps_the_label_that_its_services_find_pods_by(ray_service: Manifest) -> None:
+    """`app.kubernetes.io/name`: with another one the service `adbid-head-svc` finds no pod."""
+    cluster = ray_service["rayClusterConfig"]
+    for each in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        assert set(each["template"]["metadata"]["labels"]) == {"app.kubernetes.io/component"}
+
+
+def test_no_pod_gets_variables_of_services_that_look_like_settings() -> None:
+    asks_us = [
+        pod for pod in pods() if any("adbid" in each["image"] for each in pod["spec"]["containers"])
+    ]
+    assert len(asks_us) == 4
+    assert all(pod["spec"]["enableServiceLinks"] is False for pod in asks_us)
 
 
 def test_the_containers_run_roles_that_the_image_has() -> None:
@@ -137,6 +178,33 @@ def test_every_overlay_renders(overlay: Path, tmp_path: Path) -> None:
     assert {each["metadata"].get("namespace", "adbid") for each in rendered} == {"adbid"}
 
 
+def test_one_service_of_compose_builds_the_image_that_all_of_ours_run() -> None:
+    """Compose builds all of them at once, and images of one name collide."""
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    ours = {name: each for name, each in services.items() if "adbid" in each["image"]}
+    assert [name for name, each in ours.items() if "build" in each] == ["migrate"]
+    pulled = {name for name, each in ours.items() if each["pull_policy"] != "never"}
+    assert pulled == {"migrate"}
+
+
+def test_the_smoke_test_touches_no_installation_of_this_host(tmp_path: Path) -> None:
+    docker, said = tmp_path / "docker", tmp_path / "said"
+    docker.write_text(f'#!/bin/sh\necho "$COMPOSE_PROJECT_NAME $ADBID_PORT $*" >> {said}\nexit 1\n')
+    docker.chmod(0o755)
+    copy = tmp_path / "deploy"
+    copy.mkdir()
+    for name in ("smoke.sh", "make-secrets.sh"):
+        shutil.copy(DEPLOY / name, copy)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([copy / "smoke.sh", "image"], env=environment, check=False)
+    assert done.returncode == 1
+    calls = [line.split(maxsplit=2) for line in said.read_text().splitlines()]
+    assert calls[-1][2] == "compose down --volumes"
+    for project, port, _ in calls:
+        assert re.fullmatch(r"adbid-smoke-\d+", project)
+        assert port != "8000"
+
+
 def test_the_image_gets_every_package_and_only_what_is_let_through() -> None:
     dockerfile = (PROJECT_ROOT / "Dockerfile").read_text()
     copied = {
@@ -166,10 +234,13 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         container.with_secrets({"REDIS_URL_FILE": str(tmp_path / "none")})
 
 
-def test_mlflow_keeps_its_tables_beside_ours() -> None:
+def test_mlflow_keeps_its_tables_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(mlflow_server, "ensure_database", made.append)
     command, environment = container.mlflow(
         ["--allowed-hosts", "m:5000"], {"DATABASE_URL": "postgresql://adbid:word@postgres/adbid"}
     )
+    assert made == ["postgresql://adbid:word@postgres/mlflow"]
     assert environment["MLFLOW_BACKEND_STORE_URI"].endswith(":word@postgres/mlflow")
     assert command[-2:] == ["--allowed-hosts", "m:5000"]
     assert "word" not in " ".join(command)

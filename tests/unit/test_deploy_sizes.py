@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -35,7 +36,9 @@ def workers(place: str) -> tuple[int, int]:
     """The fewest and the most."""
     counts = {name: group()[name] for name in ("minReplicas", "replicas", "maxReplicas")}
     for patch in read(KUBERNETES / place / "kustomization.yaml").get("patches", []):
-        for step in yaml.safe_load(patch.get("patch", "[]")):
+        if patch.get("target", {}).get("kind") != "RayService":
+            continue
+        for step in yaml.safe_load(patch["patch"]):
             name = step["path"].rsplit("/", 1)[1]
             if name in counts:
                 counts[name] = step["value"]
@@ -95,3 +98,22 @@ def test_production_serves_what_the_base_serves_but_for_its_size() -> None:
 def test_production_has_an_ingress_and_a_scoring_replica_for_each_worker() -> None:
     fewest, _ = workers("overlays/production")
     assert [size["min_replicas"] for size in sizes(serving("overlays/production"))] == [fewest] * 2
+
+
+def test_workers_may_be_drained_while_others_answer() -> None:
+    """By a whole number that must stay: KubeRay's clusters have no scale to take shares of."""
+    (budget,) = base("PodDisruptionBudget")
+    assert set(budget["spec"]) == {"minAvailable", "selector"}
+    fewest = {place: workers(place)[0] for place in PLACES}
+    assert budget["spec"]["minAvailable"] == fewest["base"] - 1 == 1
+    (step,) = budget_patch("overlays/production")
+    assert step["path"] == "/spec/minAvailable"
+    assert step["value"] == fewest["overlays/production"] - 1
+    assert budget_patch("overlays/small")["$patch"] == "delete"
+    assert fewest["overlays/small"] == 1
+
+
+def budget_patch(place: str) -> Any:
+    found = read(KUBERNETES / place / "kustomization.yaml")["patches"]
+    (patch,) = (each for each in found if "PodDisruptionBudget" in str(each.get("target")))
+    return yaml.safe_load(patch["patch"])

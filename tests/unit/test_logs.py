@@ -1,12 +1,14 @@
 """Logs: JSON, one line per event, the trace in it, no secret in it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from deployments import logs
 from deployments.logs import HIDDEN, SharedFile, hidden
 
 
@@ -65,3 +67,22 @@ def test_a_full_file_makes_room_for_every_process(tmp_path: Path) -> None:
         second.write("another\n")
     assert (tmp_path / "service.log.1").stat().st_size > 1_000
     assert path.stat().st_size > 0
+
+
+def test_a_container_s_own_standard_error_takes_lines() -> None:
+    """As pods name it: a pipe by its place among a process's files."""
+    reads, writes = os.pipe()
+    file = SharedFile(Path(f"/proc/self/fd/{writes}"), limit=10)
+    for _ in range(600):
+        file.write("one line\n")
+    assert os.read(reads, 60_000) == b"one line\n" * 600
+    os.close(reads)
+    os.close(writes)
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ADBID_LOG_FILE", "/proc/none/fd/2")
+    assert logs._output() is sys.__stderr__
+    assert "ADBID_LOG_FILE=/proc/none/fd/2 cannot be written" in capfd.readouterr().err

@@ -10,7 +10,7 @@ def test_the_variables_are_settings_and_enough_to_retrain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given = base("ConfigMap")[0]["data"]
-    beside = {"ADBID_HEALTH_URL", "ADBID_URL", "ADBID_KEY"}
+    beside = {"ADBID_HEALTH_URL", "ADBID_URL", "ADBID_KEY", "ADBID_LOG_FILE"}
     ours = {name for name in given if name.startswith("ADBID_")} - beside
     assert {name.removeprefix("ADBID_").lower() for name in ours} <= Settings.model_fields.keys()
     for name, value in given.items():

@@ -104,6 +104,18 @@ async def test_a_new_collector_starts_at_zero() -> None:
     assert values(wire.collector)['bid_requests_total{model="CPC"}'] == 3
 
 
+async def test_a_new_collector_knows_every_series_that_stands_still() -> None:
+    """Alerts ask whether a counter grows; of one that is missing they would say nothing."""
+    still, zero = key("adbid_events_counted_total"), key("adbid_rollup_failures_total")
+    wire = Wire(Collector(Clock()))
+    reporter = Reporter("Rollup", [lambda: {still: 7.0, zero: 0.0}], wire.send)
+    await reporter.report()
+    wire.collector = Collector(Clock())
+    await reporter.report()
+    found = values(wire.collector)
+    assert [found[each[0]] for each in (still, zero)] == [0, 0]
+
+
 def test_a_store_is_up_when_every_replica_says_so() -> None:
     collector = Collector(Clock())
     for name, up in (("a", 1.0), ("b", 0.0)):
