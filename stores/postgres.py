@@ -24,7 +24,13 @@ CONNECTION_ERRORS = (
 # The server's process behind a connection keeps what it learned of each table, and grew from 10 to
 # 14 MB in twenty minutes of load: after so many queries, minutes under load, another replaces it.
 QUERIES_OF_A_CONNECTION = 10_000
-_SESSION = {"application_name": "adbid", "timezone": "UTC", "jit": "off"}
+# A query whose client has gone ends within a second: it would go on beside those of the pool.
+_SESSION = {
+    "application_name": "adbid",
+    "timezone": "UTC",
+    "jit": "off",
+    "client_connection_check_interval": "1s",
+}
 
 # in quotes, as asyncpg's class can't be subscripted when it runs
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -48,6 +54,9 @@ class Postgres:
         self._max_size = max_size
         self._timeout_s = timeout_s
         self._transaction_timeout_s = transaction_timeout_s
+        longest_s = max(timeout_s, transaction_timeout_s)
+        # what nobody waits for any more ends also where its client's host is gone or stands still
+        self._session = _SESSION | {"statement_timeout": f"{round(longest_s * 1000)}ms"}
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
         self.breaker = Breaker("postgres", self.ping)
@@ -99,7 +108,7 @@ class Postgres:
         """A connection of the caller's own, outside the pool (to listen on)."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await asyncpg.connect(self._dsn, server_settings=_SESSION)
+                return await asyncpg.connect(self._dsn, server_settings=self._session)
         except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             raise unavailable(error) from error
 
@@ -130,7 +139,7 @@ class Postgres:
                     max_size=self._max_size,
                     max_queries=QUERIES_OF_A_CONNECTION,
                     timeout=self._timeout_s,
-                    server_settings=_SESSION,
+                    server_settings=self._session,
                 )
         return self._pool
 

@@ -1,6 +1,7 @@
 """Partitions made ahead and dropped when they are old; rows outside of partitions likewise."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import LiteralString
 
@@ -9,10 +10,8 @@ from psycopg import sql
 
 from stores.database_url import plain_url
 from stores.event_settings import EventSettings
-from stores.partitions import PARTITION_NAMES, ensure_partitions
+from stores.partitions import IN_USE, LOCK_TIMEOUT, PARTITION_NAMES, make_partitions
 
-# A reader of an old day must not make everyone wait who writes today's.
-_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 # Partitioned tables with what dates their rows; late rows are in their default partitions.
 _PARTITIONED = {
     "decision": "decided_at",
@@ -29,9 +28,11 @@ _PLAIN = {"event_key": "received_at", "decision_minute": "minute_at"}
 def keep_partitions(database_url: str, settings: EventSettings, now: datetime) -> list[str]:
     """Make the days to come and drop what is older than `retention_days`.
 
-    Answers the names of the dropped partitions. A partition in use is left for the next time.
+    Answers the names of the dropped partitions. A partition in use is left for the next time,
+    and so are the days to come while somebody has a whole table, as a dump does.
     """
-    ensure_partitions(database_url, settings.days_ahead)
+    with suppress(*IN_USE):
+        make_partitions(database_url, settings.days_ahead)
     days = settings.retention_days.model_dump()
     limits = {table: now.astimezone(UTC).date() - timedelta(days=days[table]) for table in days}
     with psycopg.connect(plain_url(database_url)) as connection:
@@ -55,7 +56,7 @@ def _drop(connection: psycopg.Connection, limits: Mapping[str, date]) -> list[st
 
 def _drop_one(connection: psycopg.Connection, name: str) -> bool:
     try:
-        connection.execute(_LOCK_TIMEOUT)
+        connection.execute(LOCK_TIMEOUT)
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
     except psycopg.errors.LockNotAvailable:
         connection.rollback()

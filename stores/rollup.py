@@ -52,12 +52,14 @@ _EVENT_TYPES = {type_.value: type_ for type_ in EventType}
 _E = ", ".join(f"e.{name}" for name in EVENT_COLUMNS)
 
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
+# Each batch has an event at least, so as many batches as events are wanted are enough: fewer than
+# that are counted only where no more is due.
 _TAKE = """
     WITH queued AS (
         SELECT batch_id, sum(events) OVER (ORDER BY batch_id) - events AS before
         FROM (
             SELECT batch_id, events FROM event_batch
-            WHERE received_at <= now() - make_interval(secs => $2) ORDER BY batch_id LIMIT 1000
+            WHERE received_at <= now() - make_interval(secs => $2) ORDER BY batch_id LIMIT $1
         ) oldest
     )
     DELETE FROM event_batch b USING queued q
@@ -98,8 +100,14 @@ _DELTA = """
         impressions bigint, clicks bigint, conversions bigint, revenue numeric)
     ON COMMIT DELETE ROWS
 """
-_OWE = "INSERT INTO rollup_owed SELECT DISTINCT slot_id FROM rollup_delta ON CONFLICT DO NOTHING"
-_PAY = "DELETE FROM rollup_owed RETURNING slot_id"
+# A note that is there already is locked, so that nobody pays it before these counts are committed:
+# he would read the slot without them, and nothing would be owed any more.
+_OWE = """
+    INSERT INTO rollup_owed SELECT DISTINCT slot_id FROM rollup_delta ORDER BY slot_id
+    ON CONFLICT (slot_id) DO UPDATE SET slot_id = excluded.slot_id
+"""
+_OWED = "SELECT slot_id FROM rollup_owed ORDER BY slot_id FOR UPDATE"
+_PAY = "DELETE FROM rollup_owed WHERE slot_id = ANY($1)"
 _BACKLOG = "SELECT coalesce(sum(events), 0)::bigint FROM event_batch"
 _SLOTS = "SELECT id FROM slot WHERE id = ANY($1) ORDER BY id FOR KEY SHARE"
 _BRANDS = "SELECT id FROM brand WHERE id = ANY($1) ORDER BY id FOR KEY SHARE"
@@ -132,7 +140,8 @@ class PostgresRollup:
         """Mark, announce and write anew the documents of slots that were counted."""
         changes = []
         async with self._postgres.transaction() as connection:
-            owed = sorted(row[0] for row in await connection.fetch(_PAY))
+            owed = [row[0] for row in await connection.fetch(_OWED)]
+            await connection.execute(_PAY, owed)
             groups: list[tuple[int, ...]] = [(slot_id,) for slot_id in owed]
             if len(owed) > ANNOUNCED_SINGLY:
                 groups = [tuple(owed)]

@@ -9,6 +9,7 @@ again. The half-life is the database's own (`engine_state`), so that every write
 
 from psycopg import Connection, connect
 
+from bidding.events import CLOCK_SKEW
 from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING
 from stores.database_url import plain_url
 
@@ -16,6 +17,11 @@ SECONDS_PER_DAY = 86_400.0
 # power(0.5, 1075) underflows and PostgreSQL raises on that; what is this old weighs nothing
 _MAX_HALVINGS = 1000
 _COUNTS = ("impressions", "clicks", "conversions")
+_LOCK = "LOCK TABLE performance IN SHARE ROW EXCLUSIVE MODE"
+_OUTDATED = """
+    SELECT FROM engine_state WHERE half_life_days <> %s
+    OR EXISTS (SELECT FROM brand_total WHERE as_of > now() + %s)
+"""
 
 
 def weight(newer: str, older: str) -> str:
@@ -74,7 +80,7 @@ def _decayed(deltas: str) -> tuple[str, str]:
 
 def rebuild_totals(connection: Connection) -> None:
     """Computes the decayed totals anew from `performance`, in the caller's transaction."""
-    connection.execute("LOCK TABLE performance IN SHARE ROW EXCLUSIVE MODE")
+    connection.execute(_LOCK)
     connection.execute("DELETE FROM pair_total")
     connection.execute("DELETE FROM brand_total")
     for statement in _decayed("performance"):
@@ -82,13 +88,16 @@ def rebuild_totals(connection: Connection) -> None:
 
 
 def set_half_life(connection: Connection, half_life_days: float) -> bool:
-    """Makes `half_life_days` (> 0) the half-life; True when it changed and totals were rebuilt."""
-    changed = connection.execute(
-        "UPDATE engine_state SET half_life_days = %(days)s WHERE half_life_days <> %(days)s",
-        {"days": half_life_days},
-    )
-    if changed.rowcount == 0:
+    """Makes `half_life_days` (> 0) the half-life; True when totals were rebuilt.
+
+    They are where it changed, and where a row from the future has dated them: what is counted
+    today would weigh nothing there.
+    """
+    outdated = connection.execute(_OUTDATED, (half_life_days, CLOCK_SKEW))
+    if outdated.rowcount == 0:
         return False
+    connection.execute(_LOCK)  # first, as whoever counts has it before he announces
+    connection.execute("UPDATE engine_state SET half_life_days = %s", (half_life_days,))
     rebuild_totals(connection)
     connection.execute(ANNOUNCE_PSYCOPG, (EVERYTHING, 0))
     return True
@@ -101,6 +110,7 @@ def apply_half_life(database_url: str, half_life_days: float) -> bool:
 
 
 def _fold(deltas: str, totals: str, keys: tuple[str, ...]) -> str:
+    """Never dated later than now: beside a row from the future all others would weigh nothing."""
     key_list = ", ".join(keys)
     plain = ", ".join(f"sum(d.{name})" for name in _COUNTS)
     age = weight("latest.as_of", "d.hour_at")
@@ -116,7 +126,7 @@ def _fold(deltas: str, totals: str, keys: tuple[str, ...]) -> str:
         INSERT INTO {totals} AS t ({key_list}, {", ".join(_COUNTS)},
             {", ".join(f"decayed_{name}" for name in _COUNTS)}, as_of)
         SELECT {", ".join(f"d.{key}" for key in keys)}, {plain}, {decayed}, latest.as_of
-        FROM {deltas} d, (SELECT max(hour_at) AS as_of FROM {deltas}) latest
+        FROM {deltas} d, (SELECT least(max(hour_at), now()) AS as_of FROM {deltas}) latest
         GROUP BY {", ".join(f"d.{key}" for key in keys)}, latest.as_of
         ORDER BY {", ".join(f"d.{key}" for key in keys)}
         ON CONFLICT ({key_list}) DO UPDATE

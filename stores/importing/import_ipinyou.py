@@ -11,6 +11,7 @@ import psycopg
 from stores.database_url import plain_url
 from stores.importing import source, staging
 from stores.importing.ipinyou import read_ipinyou
+from stores.importing.reject import Reject
 from stores.importing.rows import LINE
 from stores.importing.source import Report
 
@@ -89,6 +90,7 @@ _DELTA = """
     ) summed
     WINDOW cells AS (ORDER BY slot_id, brand_id, device_type, creative_type, hour_at)
 """
+_EARLY = "out of range: occurred_at is in the future"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,14 @@ def _stage(
     report: Report,
     progress: Callable[[int, float], None],
 ) -> None:
+    future = pl.col("occurred_at") > pl.lit(source.latest(connection))
     with source.reject_file(options.rejects, report) as rejects:
         for batch in read_ipinyou(path):
-            rejects.write(batch.rejects)
+            dated = _dated(batch.rows, options.week_of)
+            early = dated.filter(future)[LINE]
+            rejects.write([*batch.rejects, *(Reject(n, "out of range", _EARLY) for n in early)])
             report.rows += batch.rows.height + len(batch.rejects)
-            staging.copy(connection, _dated(batch.rows, options.week_of))
+            staging.copy(connection, dated.filter(~future))
             if batch.unknown_placements:
                 report.notes["of unknown visibility, placed at 0.5"] += batch.unknown_placements
             progress(report.rows, batch.share)

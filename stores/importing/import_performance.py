@@ -69,7 +69,8 @@ def import_performance(
     `progress` hears of the rows and of the share of the file read so far.
 
     Rows with the same keys are added up and counted; a missing key becomes the mapping's
-    `unknown` and is counted; a row that can't be true is rejected with its reason.
+    `unknown`, a blank partner the mapping's own, and is counted; a row that can't be true is
+    rejected with its reason.
     """
     mapping = options.mapping
     report = Report(mapping.name, str(path))
@@ -79,9 +80,10 @@ def import_performance(
             report.already = True
             return report
         staging.create(connection, _STAGED)
+        why = _why(mapping, source.latest(connection))
         with source.reject_file(options.rejects, report) as rejects:
             for chunk in read_rows(path, mapping.required):
-                good, bad = _take(chunk.frame, mapping, report)
+                good, bad = _take(chunk.frame, mapping, why, report)
                 rejects.write([*chunk.rejects, *bad])
                 report.rows += chunk.frame.height + len(chunk.rejects)
                 report.accepted += good.height
@@ -102,30 +104,41 @@ def import_performance(
 
 
 def _take(
-    frame: pl.DataFrame, mapping: Mapping, report: Report
+    frame: pl.DataFrame, mapping: Mapping, why: pl.Expr, report: Report
 ) -> tuple[pl.DataFrame, list[Reject]]:
     """Our columns of the rows that can be true, and the others with their reasons."""
     keyed = frame.with_columns(_columns(mapping, frame))
-    checked = keyed.with_columns(_why(mapping).alias("_why"))
+    checked = keyed.with_columns(why.alias("_why"))
     bad = checked.filter(pl.col("_why").is_not_null())
     reasons = bad.select(LINE, "_why").iter_rows()
     good = checked.filter(pl.col("_why").is_null())
+    _note(good, mapping, report)
+    ours = good.select(LINE, *(pl.col(f"_{name}").alias(name) for name, _ in _STAGED[1:]))
+    return ours, [Reject(line, why.split(":")[0], why) for line, why in reasons]
+
+
+def _note(good: pl.DataFrame, mapping: Mapping, report: Report) -> None:
+    """Count what was mended."""
     for name in ("slot", "brand"):
         missing = int((good[f"_{name}"] == mapping.unknown).sum())
         if missing:
             report.notes[f"without a {name}, kept as {mapping.unknown!r}"] += missing
+    if mapping.columns.partner is not None:
+        blank = int((good[mapping.columns.partner].str.strip_chars() == "").sum())
+        if blank:
+            report.notes[f"without a partner, kept as {mapping.partner!r}"] += blank
     zero = int((good["_impressions"] == 0).sum())
     if zero:
         report.notes["kept with no impressions"] += zero
-    ours = good.select(LINE, *(pl.col(f"_{name}").alias(name) for name, _ in _STAGED[1:]))
-    return ours, [Reject(line, why.split(":")[0], why) for line, why in reasons]
 
 
 def _columns(mapping: Mapping, frame: pl.DataFrame) -> list[pl.Expr]:
     """Our columns under a leading underscore; counts and money that can't be read are null."""
     columns = mapping.columns
     found = [_key(getattr(columns, name), mapping).alias(f"_{name}") for name in ("slot", "brand")]
-    found.append(_text(columns.partner, mapping.partner).alias("_partner"))
+    partner = _text(columns.partner, mapping.partner)
+    named = pl.when(partner != "").then(partner).otherwise(pl.lit(mapping.partner))
+    found.append(named.alias("_partner"))
     found += [
         _text(getattr(columns, name), "").alias(f"_{name}")
         for name in ("device_type", "creative_type")
@@ -169,7 +182,7 @@ def _hour_at(mapping: Mapping) -> pl.Expr:
     return text.str.to_datetime(form, strict=False).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _why(mapping: Mapping) -> pl.Expr:
+def _why(mapping: Mapping, latest: str) -> pl.Expr:
     """Why a row is not taken, null where it is. The first reason counts."""
     reasons = pl.lit(None, pl.String)
     for name in (*_COUNTS, "revenue", "hour_at"):
@@ -181,6 +194,10 @@ def _why(mapping: Mapping) -> pl.Expr:
         reasons = _or(reasons, pl.col(f"_{name}") > most, f"out of range: {name} > {most:.0e}")
     within = pl.col("_hour_at").is_between(pl.lit(_EARLIEST), pl.lit(_LATEST))
     reasons = _or(reasons, ~within, "out of range: hour_at is not within 1970..2199")
+    future = pl.col("_hour_at") > pl.lit(latest)
+    reasons = _or(reasons, future, "out of range: hour_at is in the future")
+    for name in ("slot", "brand"):
+        reasons = _or(reasons, pl.col(f"_{name}") == "", f"missing: {name}")
     for condition, why in too_long([f"_{name}" for name in _TEXTS]):
         reasons = _or(reasons, condition, why)
     more_clicks = pl.col("_clicks") > pl.col("_impressions")

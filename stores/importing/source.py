@@ -13,10 +13,14 @@ import psycopg
 import pyarrow as pa
 from psycopg.types.json import Jsonb
 
+from bidding.events import CLOCK_SKEW
 from stores.importing.reject import Reject, Unreadable
 
 _LOCK = 6_071_723_116
 _BLOCK = 1 << 20
+_LATEST = """
+    SELECT to_char((now() + %s) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+"""
 _AUDIT = """
     INSERT INTO audit_log (actor, entity, entity_id, action, after)
     VALUES ('adbid import', 'import', %s, 'imported', %s)
@@ -61,6 +65,12 @@ def seen(connection: psycopg.Connection, sha256: str) -> bool:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     row = connection.execute("SELECT 1 FROM import_source WHERE sha256 = %s", (sha256,)).fetchone()
     return row is not None
+
+
+def latest(connection: psycopg.Connection) -> str:
+    """The last moment that rows may be dated, as ISO text: an event's, by the database's clock."""
+    row = connection.execute(_LATEST, (CLOCK_SKEW,)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def open_source(

@@ -1,6 +1,7 @@
 """Imports on a real PostgreSQL: nothing lost, nothing counted twice."""
 
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from bidding.errors import InvalidRequest
 from bidding.posterior import Prior
 from bidding.priors import PriorFit
 from cli.embedded import prepare_database
+from stores.changes import ANNOUNCE_PSYCOPG, EVERYTHING
 from stores.estimation_settings import EstimationSettings, load_estimation
 from stores.importing.import_ipinyou import IpinyouOptions, import_ipinyou
 from stores.importing.import_performance import PerformanceOptions, import_performance
@@ -333,6 +335,132 @@ def test_starting_applies_the_configured_half_life_to_the_totals(
     assert row == (200, pytest.approx(150.0))
     assert apply_half_life(empty_postgres_url, 30.0)
     assert not apply_half_life(empty_postgres_url, 30.0)
+
+
+def test_a_changed_half_life_waits_for_an_import_and_no_import_for_it(
+    empty_postgres_url: str,
+) -> None:
+    with ThreadPoolExecutor() as pool, psycopg.connect(empty_postgres_url) as importing:
+        importing.execute("LOCK TABLE performance IN ROW EXCLUSIVE MODE")
+        changing = pool.submit(apply_half_life, empty_postgres_url, 20.0)
+        with pytest.raises(TimeoutError):
+            changing.result(0.5)
+        importing.execute(ANNOUNCE_PSYCOPG, (EVERYTHING, 0))
+        importing.commit()
+        assert changing.result(10)
+    assert apply_half_life(empty_postgres_url, 30.0)
+
+
+def test_a_row_from_the_future_is_rejected_and_costs_the_others_nothing(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    week_ago, ahead = now - timedelta(days=7), now + timedelta(days=36_500)
+    path = tmp_path / "ahead.csv"
+    path.write_text(
+        REPORT
+        + f"{week_ago:%Y-%m-%d},ahead,ahead,1000,100,0,0\n"
+        + f"{ahead:%Y-%m-%d},ahead,ahead,1000,100,0,0\n"
+    )
+    report = import_report(empty_postgres_url, path)
+    assert (report.accepted, dict(report.rejected)) == (1, {"out of range": 1})
+    assert "hour_at is in the future" in path.with_suffix(".rejects").read_text()
+    before = decayed_clicks(empty_postgres_url, "ahead", now)
+    assert before == pytest.approx(100 * 0.5 ** (7 / 30), rel=0.03)
+    live = tmp_path / "live.csv"
+    live.write_text(REPORT + f"{now:%Y-%m-%dT%H:%M:%S},ahead,ahead,1,1,0,0\n")
+    import_report(empty_postgres_url, live)
+    after = decayed_clicks(empty_postgres_url, "ahead", now)
+    assert after - before == pytest.approx(1, rel=0.01)
+
+
+def test_a_row_as_far_ahead_as_an_event_may_be_is_taken(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=59)
+    path = tmp_path / "soon.csv"
+    path.write_text(REPORT + f"{soon:%Y-%m-%dT%H:%M:%S},soon,soon,10,10,0,0\n")
+    assert import_report(empty_postgres_url, path).accepted == 1
+    assert decayed_clicks(empty_postgres_url, "soon", soon) == pytest.approx(10, rel=0.01)
+
+
+def test_totals_that_a_row_from_the_future_had_dated_are_rebuilt_by_the_next_start(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    path = tmp_path / "poisoned.csv"
+    day = f"{now - timedelta(days=1):%Y-%m-%d}"
+    path.write_text(
+        REPORT + f"{day} 00:00,poisoned,poisoned,50,50,0,0\n{day} 01:00,poisoned,poisoned,1,1,0,0\n"
+    )
+    import_report(empty_postgres_url, path)
+    with psycopg.connect(empty_postgres_url) as connection:
+        connection.execute(
+            "UPDATE performance p SET hour_at = '2126-01-01 00:00Z' FROM slot s"
+            " WHERE s.id = p.slot_id AND s.external_key = 'poisoned' AND p.clicks = 1"
+        )
+        for table in ("pair_total", "brand_total"):
+            connection.execute(
+                f"UPDATE {table} SET as_of = '2126-01-01 00:00Z', decayed_clicks = 0"
+            )
+    assert apply_half_life(empty_postgres_url, 30.0)
+    assert not apply_half_life(empty_postgres_url, 30.0)
+    assert decayed_clicks(empty_postgres_url, "poisoned", now) == pytest.approx(50, rel=0.1)
+
+
+def decayed_clicks(url: str, slot: str, now: datetime) -> float:
+    """A slot's clicks, each worth what it is at `now` with a half-life of 30 days."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT sum(t.decayed_clicks * power(0.5, least(1000,"
+            " extract(epoch FROM %s - t.as_of)::float8 / 86400 / 30)))"
+            " FROM pair_total t JOIN slot s ON s.id = t.slot_id WHERE s.external_key = %s",
+            (now, slot),
+        ).fetchone()
+    assert row is not None
+    return float(row[0])
+
+
+def test_a_log_of_a_week_that_is_not_over_loses_its_coming_days(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    path = write_log(tmp_path / "coming.csv.gz", 50, seed=11)
+    options = IpinyouOptions(1.0, date.today() + timedelta(days=14), path.with_suffix(".rejects"))
+    report = import_ipinyou(empty_postgres_url, path, options, quiet)
+    assert (report.rows, report.accepted, dict(report.rejected)) == (50, 0, {"out of range": 50})
+    assert "occurred_at is in the future" in path.with_suffix(".rejects").read_text()
+
+
+def test_a_blank_partner_is_the_mappings_own_and_a_blank_key_is_missing(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    columns = mapping().columns.model_dump(exclude_none=True) | {"partner": "who"}
+    header = "who," + REPORT
+    path = tmp_path / "blank.csv"
+    path.write_text(
+        header
+        + "one,2026-11-05,blank-1,b,10,1,0,0\n"
+        + " ,2026-11-05,blank-2,b,10,1,0,0\n"
+        + "two,2026-11-05,blank-3,b,10,1,0,0\n"
+    )
+    report = import_report(empty_postgres_url, path, mapping(columns=columns))
+    assert (report.accepted, dict(report.rejected)) == (3, {})
+    assert dict(report.notes) == {"without a partner, kept as 'imported'": 1}
+    with psycopg.connect(empty_postgres_url) as connection:
+        partners = connection.execute(
+            "SELECT p.external_key FROM slot s JOIN partner p ON p.id = s.partner_id"
+            " WHERE s.external_key LIKE 'blank-%' ORDER BY s.external_key"
+        ).fetchall()
+    assert partners == [("one",), ("imported",), ("two",)]
+    path.write_text(
+        header
+        + "one,2026-11-05, ,b,10,1,0,0\n"
+        + "one,2026-11-05,s,,10,1,0,0\n"
+        + "one,2026-11-05,s,b,10,1,0,0\n"
+    )
+    listed = mapping(columns=columns, missing_keys=["?"])
+    report = import_report(empty_postgres_url, path, listed)
+    assert (report.accepted, dict(report.rejected)) == (1, {"missing": 2})
 
 
 def test_a_wrong_half_life_is_refused_by_name(tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """What is kept of decisions and events, and for how long."""
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
+import pytest
 
+from stores.decisions import fetch_terms
 from stores.event_settings import EventSettings, RetentionDays
 from stores.partitions import ensure_partitions
+from stores.postgres import Postgres
 from stores.retention import keep_partitions
 
 NOW = datetime.now(UTC)
@@ -66,3 +71,60 @@ def test_a_day_that_is_being_read_is_left_for_the_next_time(empty_postgres_url: 
         reader.execute("SELECT count(*) FROM decision_bids")
         assert keep_partitions(empty_postgres_url, SETTINGS, NOW) == []
     assert keep_partitions(empty_postgres_url, SETTINGS, NOW) != []
+
+
+async def test_a_dump_that_reads_every_day_holds_up_neither_the_rollup_nor_the_drops(
+    empty_postgres_url: str,
+) -> None:
+    ensure_partitions(empty_postgres_url, days_ahead=2, days_back=3)
+    postgres = Postgres(empty_postgres_url)
+    with psycopg.connect(empty_postgres_url) as dump:
+        dump.execute(f"DROP TABLE {day('decision', -1)}")
+        dump.commit()
+        dump.execute("SELECT count(*) FROM decision")
+        started = time.monotonic()
+        keeping = asyncio.create_task(
+            asyncio.to_thread(keep_partitions, empty_postgres_url, SETTINGS, NOW)
+        )
+        await asyncio.sleep(0.5)
+        await terms_of_some_decision(postgres)
+        assert day("decision_bids", 3) in await keeping
+        assert time.monotonic() - started < 4
+        await terms_of_some_decision(postgres)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            ensure_partitions(empty_postgres_url, days_ahead=2)
+    await postgres.aclose()
+    assert day("decision", -1) not in tables(empty_postgres_url)
+    keep_partitions(empty_postgres_url, SETTINGS, NOW)
+    assert day("decision", -1) in tables(empty_postgres_url)
+
+
+async def test_whoever_reads_events_and_then_decisions_costs_no_drop(
+    empty_postgres_url: str,
+) -> None:
+    ensure_partitions(empty_postgres_url, days_ahead=0, days_back=3)
+    with psycopg.connect(empty_postgres_url) as reader:
+        reader.execute(f"DROP TABLE {day('decision', 0)}, {day('event', 0)}")
+        reader.commit()
+        reader.execute("SELECT count(*) FROM event")
+        keeping = asyncio.create_task(
+            asyncio.to_thread(keep_partitions, empty_postgres_url, SETTINGS, NOW)
+        )
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(reader.execute, "SELECT count(*) FROM decision")
+        assert day("decision_bids", 3) in await keeping
+
+
+def test_a_start_beside_a_dump_makes_do_with_the_days_up_to_tomorrow(
+    empty_postgres_url: str,
+) -> None:
+    ensure_partitions(empty_postgres_url, days_ahead=2)
+    with psycopg.connect(empty_postgres_url) as dump:
+        dump.execute("SELECT count(*) FROM decision")
+        assert ensure_partitions(empty_postgres_url, days_ahead=9) == 0
+    assert ensure_partitions(empty_postgres_url, days_ahead=9) > 0
+
+
+async def terms_of_some_decision(postgres: Postgres) -> None:
+    async with postgres.transaction() as connection:
+        assert await fetch_terms(connection, {uuid4(): set()}) == {}

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -257,3 +258,32 @@ async def test_a_connection_is_replaced_after_so_many_queries(
     finally:
         await postgres.aclose()
     assert len({pid for ((pid,),) in rows}) > 1
+
+
+async def test_a_query_that_its_caller_gave_up_ends_in_the_server_too(postgres_url: str) -> None:
+    postgres = Postgres(postgres_url, timeout_s=0.2)
+    with pytest.raises(StoreUnavailable):
+        await postgres.fetch("SELECT pg_sleep(30)")
+    await until(lambda: nobody_sleeps(postgres_url), 3.0)
+    await postgres.aclose()
+
+
+async def nobody_sleeps(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%pg_sleep(30)%'"
+        ).fetchone()
+    return row == (0,)
+
+
+async def test_the_server_ends_what_a_client_that_stands_still_can_no_longer_give_up(
+    postgres_url: str,
+) -> None:
+    """The deadline is the server's too: here nobody on our side watches the time."""
+    postgres = Postgres(postgres_url, timeout_s=1, transaction_timeout_s=0.5)
+    connection = await postgres.connect()
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await connection.execute("SELECT pg_sleep(30)")
+    connection.terminate()
+    await postgres.aclose()
