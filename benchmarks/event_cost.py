@@ -118,7 +118,7 @@ async def _no_slot(key: SlotKey) -> int:
     raise StoreUnavailable("these events are of logged decisions")
 
 
-def _no_brand(key: int | str) -> int | None:
+async def _no_brand(key: int | str) -> int | None:
     return None
 
 

@@ -126,12 +126,14 @@ def check_time(event: Event, now: datetime) -> Rejection | None:
 
 
 def resolve(event: Event, logged: DecisionTerms | None) -> Resolved | Rejection:
-    """Give an event its context: the logged decision's, else its own."""
+    """Give an event its context: the logged decision's, else its own, and its own slot where the
+    decision was made without knowing which one it was (0)."""
     if logged is None:
         return _by_itself(event)
     served = _served(event, logged)
     if served is not None:
-        context = Context(logged.slot_id, served.brand_id, logged.device_type, served.creative_type)
+        slot_id = logged.slot_id or (event.context.slot_id if event.context else 0)
+        context = Context(slot_id, served.brand_id, logged.device_type, served.creative_type)
         revenue = earned(event, served)
         simulated = logged.simulated or event.simulated
         return Resolved(event, context, served.bid_id, revenue, False, simulated)

@@ -24,7 +24,7 @@ COOKIE = "adbid_session"
 SESSION_S = 12 * 3600
 # A form of another site can't set this header: with the cookie alone nothing is written.
 SITE_HEADER, SITE_VALUE = "x-requested-with", "adbid"
-# Set in a request's ASGI scope once its key was found good.
+# The id of a request's key, set in its ASGI scope once it was found good.
 VERIFIED = "adbid.verified"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -73,10 +73,9 @@ class Access:
             record.require(scope)
         return record
 
-    async def admit(self, raw: RawHeaders) -> None:
-        """Raises unless this request may score."""
-        if not self.scoring_open:
-            await self.check(raw, "POST", "score")
+    async def admit(self, raw: RawHeaders) -> KeyRecord | None:
+        """The key, where one is needed. Raises unless this request may score."""
+        return None if self.scoring_open else await self.check(raw, "POST", "score")
 
     def credentials(self, headers: Headers) -> Credentials:
         """What a request proves itself by. Raises `Unauthorized` where there is nothing."""
@@ -125,7 +124,7 @@ class Requirement(Declared):
         _cookie: Annotated[str | None, Security(_COOKIE)] = None,
     ) -> KeyRecord:
         key = await self._access.check(request.scope["headers"], request.method, self.scope)
-        request.scope[VERIFIED] = True
+        request.scope[VERIFIED] = key.id
         return key
 
 
@@ -136,8 +135,8 @@ class ScoringRequirement(Declared):
         self._access = access
 
     async def __call__(self, request: Request) -> None:
-        await self._access.admit(request.scope["headers"])
-        request.scope[VERIFIED] = not self._access.scoring_open
+        key = await self._access.admit(request.scope["headers"])
+        request.scope[VERIFIED] = None if key is None else key.id
 
 
 class PublicRequirement(Declared):

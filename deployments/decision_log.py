@@ -29,6 +29,7 @@ from stores.decision_types import (
     row_of,
 )
 from stores.event_settings import DecisionLogSettings
+from stores.feature_types import SlotFeatures
 
 SIMULATED_PREFIX = "sim:"
 # The ranking draws no lots: the winner would win again.
@@ -210,7 +211,7 @@ def decision_of(scored: Scored) -> Decision:
         slot=slot.terms(),
         device_type=request.device_type,
         auction=request.auction_type,
-        context=_context(request, scored.decided_at),
+        context=_context(request, slot, scored.decided_at),
         creative_types=request.creative_types,
         creatives=request.creatives,
         evaluation=scored.evaluation,
@@ -227,9 +228,12 @@ def is_sampled(decision_id: UUID, share: float) -> bool:
     return (decision_id.int & 0xFFFF) < share * 0x10000
 
 
-def _context(request: ScoreRequest, now: datetime) -> dict[str, Any]:
-    """What the request said beside slot, device and bids; the time only where it gave one."""
+def _context(request: ScoreRequest, slot: SlotFeatures, now: datetime) -> dict[str, Any]:
+    """What the request said beside slot, device and bids; the time only where it gave one, and the
+    slot's key where nobody could tell in time which slot that is: the events are counted by it."""
     found: dict[str, Any] = {name: value for name in _CONTEXT if (value := getattr(request, name))}
+    if slot.slot_id == 0:
+        found["slot"] = slot.external_key
     if request.segments:
         found["segments"] = request.segments
     if request.timestamp is not None:  # the hour that the models saw

@@ -21,7 +21,7 @@ _SLICE = 200
 
 FindSlot = Callable[[SlotKey], Awaitable[int]]
 """Our id of a slot. Raises `UnknownSlot`, or `StoreUnavailable` where nobody can tell."""
-FindBrand = Callable[[int | str], int | None]
+FindBrand = Callable[[int | str], Awaitable[int | None]]
 """Our id of a brand, `None` where there is none. Raises `StoreUnavailable`."""
 
 
@@ -72,14 +72,16 @@ class EventIntake:
     async def _to_events(
         self, given: Sequence[EventIn]
     ) -> tuple[list[Event], list[tuple[int, Rejection]]]:
-        now, slots = self._clock(), await self._slots_of(given)
+        now = self._clock()
+        slots, brands = await self._names_of(given)
         events: list[Event] = []
         rejected: list[tuple[int, Rejection]] = []
         for index, each in enumerate(given):
             event = event_request.to_event(each)
             found: Event | Rejection = check_time(event, now) or event
             if isinstance(found, Event) and each.context is not None:
-                found = self._with_context(event, each.context, slots[_slot_of(each.context)])
+                slot_id, brand_id = slots[_slot_of(each.context)], brands[_brand_of(each.context)]
+                found = _with_context(event, each.context, slot_id, brand_id)
             if isinstance(found, Event):
                 events.append(found)
             else:
@@ -88,36 +90,35 @@ class EventIntake:
                 await asyncio.sleep(0)
         return events, rejected
 
-    async def _slots_of(self, given: Sequence[EventIn]) -> dict[SlotKey, int | None]:
-        """Our ids of the slots that are named, None where there is none, asked for together.
+    async def _names_of(
+        self, given: Sequence[EventIn]
+    ) -> tuple[dict[SlotKey, int | None], dict[int | str, int | None]]:
+        """Our ids of the slots and brands that are named, None where there is none, asked for
+        together.
 
         Raises `StoreUnavailable`, also where the stores take too long.
         """
-        keys = list(dict.fromkeys(_slot_of(each.context) for each in given if each.context))
+        contexts = [each.context for each in given if each.context]
+        slots = list(dict.fromkeys(map(_slot_of, contexts)))
+        brands = list(dict.fromkeys(map(_brand_of, contexts)))
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                found = await asyncio.gather(*(self._slot_or_none(key) for key in keys))
+                found = await asyncio.gather(
+                    *(self._slot_or_none(key) for key in slots), *map(self._find_brand, brands)
+                )
         except TimeoutError as error:
-            why = "which slots these are was not told in time; send the same again"
+            why = "which slots and brands these are was not told in time; send the same again"
             raise StoreUnavailable(why) from error
-        return dict(zip(keys, found, strict=True))
+        return (
+            dict(zip(slots, found[: len(slots)], strict=True)),
+            dict(zip(brands, found[len(slots) :], strict=True)),
+        )
 
     async def _slot_or_none(self, key: SlotKey) -> int | None:
         try:
             return await self._find_slot(key)
         except UnknownSlot:
             return None
-
-    def _with_context(
-        self, event: Event, given: ContextIn, slot_id: int | None
-    ) -> Event | Rejection:
-        if slot_id is None:
-            return Rejection.UNKNOWN_SLOT
-        brand_id = self._find_brand(given.brand_id or given.brand or 0)
-        if brand_id is None:
-            return Rejection.UNKNOWN_BRAND
-        context = Context(slot_id, brand_id, given.device_type, given.creative_type)
-        return replace(event, context=context)
 
     async def _keep(self, events: Sequence[Event]) -> set[str]:
         """The ids that are new, once committed."""
@@ -154,5 +155,20 @@ class EventIntake:
         return answers
 
 
+def _with_context(
+    event: Event, given: ContextIn, slot_id: int | None, brand_id: int | None
+) -> Event | Rejection:
+    if slot_id is None:
+        return Rejection.UNKNOWN_SLOT
+    if brand_id is None:
+        return Rejection.UNKNOWN_BRAND
+    context = Context(slot_id, brand_id, given.device_type, given.creative_type)
+    return replace(event, context=context)
+
+
 def _slot_of(context: ContextIn) -> SlotKey:
     return context.slot_id or context.slot or 0
+
+
+def _brand_of(context: ContextIn) -> int | str:
+    return context.brand_id or context.brand or 0

@@ -32,7 +32,7 @@ class Lately(Generic[Found]):
 
     async def __call__(self) -> Found:
         now, held = self._clock(), self._held
-        if held is None or now - self._asked_at >= self._kept_s:
+        if held is None or (held.done() and now - self._asked_at >= self._kept_s):
             held = self._held = asyncio.create_task(self._ask())
             self._asked_at = now
         try:

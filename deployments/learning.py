@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from fastapi import APIRouter
 
-from bidding.errors import StoreUnavailable
+from bidding.errors import BrokenRuleBook, StoreUnavailable
 from deployments.access import Access
 from deployments.decision_log import DecisionLog
 from deployments.event_intake import EventIntake
+from deployments.lately import Lately
 from deployments.model_view import Reports
 from deployments.routes import decisions, events, metrics
 from deployments.rules_view import RulesFeed
@@ -22,6 +23,8 @@ from stores.model_changes import PostgresModelChanges
 from stores.postgres import Postgres
 from stores.settings import Settings
 
+# Younger rules tell who is no brand: a wrong key must not load the stores with each event.
+BRANDS_KEPT_S = 1.0
 CONNECTIONS = 2
 TIMEOUT_S = 5.0
 
@@ -32,6 +35,7 @@ class Catalogue:
     def __init__(self, rules: RulesFeed, slots: SlotSource) -> None:
         self._rules = rules
         self._slots = slots
+        self._read_rules = Lately(self._refresh, BRANDS_KEPT_S)
 
     async def find_slot(self, key: SlotKey) -> int:
         """Raises `UnknownSlot`, or `StoreUnavailable` where nobody can tell."""
@@ -43,8 +47,22 @@ class Catalogue:
             raise StoreUnavailable("no store can tell which slot this is; send it again")
         return read.slot.slot_id
 
-    def find_brand(self, key: int | str) -> int | None:
-        """`None` for a brand that is not there."""
+    async def find_brand(self, key: int | str) -> int | None:
+        """`None` for a brand that is not there, by rules that were read just now: what is rejected
+        is never sent again. Raises `StoreUnavailable` where they cannot be read."""
+        found = self._brand(key)
+        if found is None and self._rules.age_s > BRANDS_KEPT_S:
+            await self._read_rules()
+            found = self._brand(key)
+        return found
+
+    async def _refresh(self) -> None:
+        try:
+            await self._rules.refresh()
+        except BrokenRuleBook as error:
+            raise StoreUnavailable("the rules contradict themselves; send it again") from error
+
+    def _brand(self, key: int | str) -> int | None:
         view = self._rules.view
         if view is None:
             raise StoreUnavailable("the rules were never read; try again in a moment")

@@ -103,7 +103,7 @@ class Guard:
         self._meter = meter or HttpMeter()
         self._ops = ops or RateLimit(OPS_PER_S, OPS_BURST)
         self._events = events or RateLimit(EVENTS_PER_S, EVENTS_BURST)
-        self._proven: set[int] = set()
+        self._proven: dict[int, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -145,10 +145,11 @@ class Guard:
         return _problem(429, "Too many requests", "you ask too often; wait a second")
 
     def _caller_of(self, scope: Scope) -> str:
-        """A key that was good before; else the address, as keys that are none cost nothing."""
+        """A key that was good before, however it is written; else the address, as keys that are
+        none cost nothing."""
         claim = claim_of(scope)
         if claim is not None and claim in self._proven:
-            return str(claim)
+            return f"key {self._proven[claim]}"
         client = scope.get("client")
         return client[0] if client else ""
 
@@ -157,11 +158,11 @@ class Guard:
         if claim is None:
             return
         if status == 401:
-            self._proven.discard(claim)
-        elif scope.get(VERIFIED):
+            self._proven.pop(claim, None)
+        elif scope.get(VERIFIED) is not None:
             if len(self._proven) >= _MOST_KEYS:
                 self._proven.clear()
-            self._proven.add(claim)
+            self._proven[claim] = scope[VERIFIED]
 
     def _count(self, scope: Scope, status: int) -> None:
         route = getattr(scope.get("route"), "path", "other")

@@ -47,8 +47,12 @@ _B = "b.brand_ids, b.reasons, b.packed"
 _TERMS = """
     SELECT d.* FROM unnest($1::uuid[], $2::timestamptz[]) AS wanted(decision_id, decided_at)
     CROSS JOIN LATERAL (
-        SELECT decision_id, slot_id, device_type, winner_bid_id, winner_brand_id,
-            winner_creative_type, winner_pricing_model, clearing_amount, simulated
+        SELECT decision_id, device_type, winner_bid_id, winner_brand_id,
+            winner_creative_type, winner_pricing_model, clearing_amount, simulated,
+            -- made while nobody could tell which slot it was: now the catalogue can
+            CASE WHEN slot_id <> 0 THEN slot_id ELSE
+                coalesce((SELECT id FROM slot WHERE external_key = bundle->>'slot'), 0)
+            END AS slot_id
         FROM decision
         WHERE decision_id = wanted.decision_id AND decided_at = wanted.decided_at LIMIT 1
     ) d

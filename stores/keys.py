@@ -6,6 +6,7 @@ import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -30,6 +31,10 @@ ENTITY = "api_key"
 CACHE_S = 5.0
 # A key in use is checked anew this often, beside the request: no bundle waits for PostgreSQL.
 REFRESH_S = 2.0
+# What a key that was good is waited for where it was not in use: PostgreSQL may hang.
+PATIENCE_S = 0.05
+# A token that is none is not looked up again so soon.
+REFUSED_S = 2.0
 # While PostgreSQL is away nobody can revoke: what was good last goes on working this long.
 STALE_S = 600.0
 CACHED_KEYS = 10_000
@@ -51,6 +56,14 @@ _USED = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A question to PostgreSQL; who has a key that was good waits for it `until` then."""
+
+    task: asyncio.Task[KeyRecord]
+    until: float
+
+
 class KeyStore:
     """`stores.key_types.Keys` on PostgreSQL."""
 
@@ -66,7 +79,8 @@ class KeyStore:
         self._clock = clock
         # by the token's hash, so that no token stays in memory
         self._good: OrderedDict[bytes, tuple[float, KeyRecord]] = OrderedDict()
-        self._checking: dict[bytes, asyncio.Task[None]] = {}
+        self._bad: OrderedDict[bytes, float] = OrderedDict()
+        self._checks: dict[bytes, _Check] = {}
 
     async def create(self, name: str, scopes: Iterable[str], author: Author) -> IssuedKey:
         """A new key; its token is in the answer and nowhere else. Raises `InvalidRequest`."""
@@ -111,18 +125,22 @@ class KeyStore:
         is away and the key was not seen lately.
         """
         prefix, hashed = prefix_of(token), hash_token(token)
+        now = self._clock()
         known = self._good.get(hashed)
-        age_s = float("inf") if known is None else self._clock() - known[0]
-        if known is not None and age_s < CACHE_S:
-            if age_s >= REFRESH_S:
-                self._check_beside(prefix, hashed)
+        age_s = float("inf") if known is None else now - known[0]
+        if known is not None and age_s < REFRESH_S:
             return known[1]
-        try:
-            return await self._verified(prefix, hashed)
-        except StoreUnavailable:
-            if known is not None and age_s < STALE_S:
-                return known[1]
-            raise
+        if now - self._bad.get(hashed, float("-inf")) < REFUSED_S:
+            raise refused()
+        check = self._check(prefix, hashed)
+        if known is None or age_s >= STALE_S:
+            return await asyncio.shield(check.task)
+        if age_s >= CACHE_S:
+            await asyncio.wait({check.task}, timeout=max(0.0, check.until - time.monotonic()))
+            with contextlib.suppress(StoreUnavailable):
+                if check.task.done():
+                    return check.task.result()
+        return known[1]
 
     def forget(self, key_id: int) -> None:
         """Drops a key from the cache: a change of `api_key` with this id was heard; 0 is all."""
@@ -131,18 +149,26 @@ class KeyStore:
                 del self._good[hashed]
 
     async def aclose(self) -> None:
-        for task in self._checking.values():
-            task.cancel()
+        for check in self._checks.values():
+            check.task.cancel()
 
-    def _check_beside(self, prefix: str, hashed: bytes) -> None:
-        if hashed not in self._checking:
-            task = asyncio.create_task(self._check(prefix, hashed))
-            self._checking[hashed] = task
-            task.add_done_callback(lambda _: self._checking.pop(hashed, None))
+    def _check(self, prefix: str, hashed: bytes) -> _Check:
+        """The check that is under way, or a new one: who comes meanwhile shares it."""
+        found = self._checks.get(hashed)
+        if found is None:
+            task = asyncio.create_task(self._verified(prefix, hashed))
+            found = self._checks[hashed] = _Check(task, time.monotonic() + PATIENCE_S)
+            task.add_done_callback(lambda done: self._end(hashed, done))
+        return found
 
-    async def _check(self, prefix: str, hashed: bytes) -> None:
-        with contextlib.suppress(StoreUnavailable, Unauthorized):
-            await self._verified(prefix, hashed)
+    def _end(self, hashed: bytes, done: asyncio.Task[KeyRecord]) -> None:
+        self._checks.pop(hashed, None)
+        if done.cancelled() or not isinstance(done.exception(), Unauthorized):
+            return
+        self._good.pop(hashed, None)
+        self._bad[hashed] = self._clock()
+        while len(self._bad) > CACHED_KEYS:
+            self._bad.popitem(last=False)
 
     async def _verified(self, prefix: str, hashed: bytes) -> KeyRecord:
         """The key as PostgreSQL has it now, remembered. Raises `Unauthorized`."""
@@ -150,7 +176,6 @@ class KeyStore:
         rows = await self._postgres.fetch(VERIFY, prefix)
         stored = rows[0]["hash"] if rows else _NO_HASH
         if not hmac.compare_digest(stored, hashed) or rows[0]["revoked_at"] is not None:
-            self._good.pop(hashed, None)
             raise refused()
         await self._postgres.fetch(_USED, rows[0]["id"])
         record = _record(rows[0])

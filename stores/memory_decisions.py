@@ -23,9 +23,11 @@ from stores.decisions import PAGE, served_others
 
 
 class MemoryDecisions:
-    """`down` makes it unavailable; `refuses` names decisions that it never takes."""
+    """`down` makes it unavailable; `refuses` names decisions that it never takes; `slots` are our
+    ids by external key."""
 
     def __init__(self) -> None:
+        self.slots: dict[str, int] = {}
         self._decisions: dict[UUID, LoggedDecision] = {}
         self.minutes: MinuteTotals = Counter()
         self.down = False
@@ -81,8 +83,9 @@ class MemoryDecisions:
             )
         )
         others = {} if decision.bids is None else served_others(decision.bids, names)
+        slot_id = decision.slot_id or self.slots.get(decision.context.get("slot", ""), 0)
         return DecisionTerms(
-            decision_id, decision.slot_id, decision.device_type, served, decision.simulated, others
+            decision_id, slot_id, decision.device_type, served, decision.simulated, others
         )
 
     def _newest_first(self) -> Iterator[LoggedDecision]:

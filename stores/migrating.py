@@ -20,7 +20,7 @@ def migrate(database_url: str, revision: str = "head") -> None:
 
 
 def pending_revisions(database_url: str) -> list[str]:
-    """The revisions the database still lacks, oldest first; none where it is at the head or newer."""
+    """The revisions the database still lacks, oldest first; none at the head or above it."""
     current = _current(database_url)
     if not _is_known(current):
         return []

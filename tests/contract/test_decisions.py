@@ -171,6 +171,39 @@ async def test_events_learn_the_deal_from_the_log(log: Log, empty_postgres_url: 
     assert await terms_of(log, empty_postgres_url, an_id(99), {""}) is None
 
 
+async def test_events_find_the_slot_that_a_decision_could_only_name(
+    log: Log, empty_postgres_url: str
+) -> None:
+    slot = SlotTerms(slot_id=0, floor=0.05)
+    decision = a_decision(slot=slot, context={"slot": "late"})
+    await record(log, decision)
+    terms = await terms_of(log, empty_postgres_url, decision.decision_id, set())
+    assert terms is not None
+    assert terms.slot_id == 0
+    if isinstance(log, MemoryDecisions):
+        log.slots["late"] = number = 70
+    else:
+        number = add_slot(empty_postgres_url, "late")
+    terms = await terms_of(log, empty_postgres_url, decision.decision_id, set())
+    assert terms is not None
+    assert terms.slot_id == number
+
+
+def add_slot(url: str, key: str) -> int:
+    with psycopg.connect(url) as connection:
+        partner = connection.execute(
+            "INSERT INTO partner (external_key, name) VALUES (%s, %s) RETURNING id", (key, key)
+        ).fetchone()
+        assert partner is not None
+        row = connection.execute(
+            "INSERT INTO slot (external_key, name, partner_id, placement_score, floor)"
+            " VALUES (%s, %s, %s, 0.5, 0) RETURNING id",
+            (key, key, partner[0]),
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def terms_of(log: Log, url: str, decision_id: UUID, names: set[str]) -> DecisionTerms | None:
     if isinstance(log, MemoryDecisions):
         return log.terms(decision_id, names)

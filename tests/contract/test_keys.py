@@ -156,16 +156,21 @@ async def test_a_key_seen_lately_still_opens_while_postgres_is_away(postgres_url
     await postgres.aclose()
 
 
+class Slow(Postgres):
+    """Counts what is asked, and answers while `answers` is set."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.answers = asyncio.Event()
+        self.asked = 0
+
+    async def fetch(self, query: str, *arguments: object):  # type: ignore[no-untyped-def]
+        self.asked += 1
+        await self.answers.wait()
+        return await super().fetch(query, *arguments)
+
+
 async def test_a_key_in_use_never_waits_for_postgres(postgres_url: str) -> None:
-    class Slow(Postgres):
-        answers = asyncio.Event()
-        asked = 0
-
-        async def fetch(self, query: str, *arguments: object):  # type: ignore[no-untyped-def]
-            self.asked += 1
-            await self.answers.wait()
-            return await super().fetch(query, *arguments)
-
     now = 0.0
     postgres = Slow(postgres_url)
     publisher = Publisher(postgres, RedisCache("redis://127.0.0.1:1/0"))
@@ -186,5 +191,47 @@ async def test_a_key_in_use_never_waits_for_postgres(postgres_url: str) -> None:
     await keys.verify(issued.token)
     assert postgres.asked == 2  # the check of 3 s was remembered
     await keys.aclose()
+    await publisher.aclose()
+    await postgres.aclose()
+
+
+async def test_a_key_that_was_good_hardly_waits_for_a_postgres_that_hangs(
+    postgres_url: str,
+) -> None:
+    now = 0.0
+    postgres = Slow(postgres_url)
+    publisher = Publisher(postgres, RedisCache("redis://127.0.0.1:1/0"))
+    keys = KeyStore(postgres, publisher, clock=lambda: now)
+    issued = await keys.create("k", ["score"], ADMIN)
+    postgres.answers.set()
+    await keys.verify(issued.token)
+    postgres.answers.clear()
+    postgres.asked, now = 0, 100.0
+    for wait_s in (5, 0.01, 0.01):  # the first waits a moment, the others know that it hangs
+        async with asyncio.timeout(wait_s):
+            assert (await keys.verify(issued.token)).id == issued.record.id
+    assert postgres.asked == 1
+    await keys.aclose()
+    await publisher.aclose()
+    await postgres.aclose()
+
+
+async def test_a_token_that_is_none_is_looked_up_once_in_a_while(postgres_url: str) -> None:
+    now = 0.0
+    postgres = Slow(postgres_url)
+    postgres.answers.set()
+    publisher = Publisher(postgres, RedisCache("redis://127.0.0.1:1/0"))
+    keys = KeyStore(postgres, publisher, clock=lambda: now)
+
+    async def refused() -> None:
+        with pytest.raises(Unauthorized):
+            await keys.verify("adb_0123abcd_" + "9" * 64)
+
+    await asyncio.gather(*(refused() for _ in range(20)))
+    await refused()
+    assert postgres.asked == 1
+    now = 3.0
+    await refused()
+    assert postgres.asked == 2
     await publisher.aclose()
     await postgres.aclose()

@@ -64,7 +64,7 @@ async def service() -> AsyncIterator[Service]:
     async def find_slot(key: SlotKey) -> int:
         return int(key)
 
-    def find_brand(key: int | str) -> int | None:
+    async def find_brand(key: int | str) -> int | None:
         return int(key)
 
     replicas: list[dict[str, Any]] = []

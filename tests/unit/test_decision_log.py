@@ -86,6 +86,12 @@ async def test_what_is_recorded_is_written_in_the_background() -> None:
     assert (log.recorded, log.waiting, log.dropped.total()) == (20, 0, 0)
 
 
+def test_a_slot_that_nobody_could_tell_in_time_is_logged_by_its_key() -> None:
+    late = decision_of(scored(read=SlotRead(default_slot("top"), degraded=True)))
+    assert (late.slot.slot_id, late.context["slot"]) == (0, "top")
+    assert "slot" not in decision_of(scored()).context
+
+
 async def test_while_the_store_is_away_the_newest_are_kept_and_the_drops_counted() -> None:
     store = MemoryDecisions()
     store.down = True

@@ -41,6 +41,10 @@ async def find_slot(key: SlotKey) -> int:
     return SLOTS[key]
 
 
+async def find_brand(key: int | str) -> int | None:
+    return BRANDS.get(key)
+
+
 class SlowStore(MemoryEvents):
     """Counts commits; each takes a moment."""
 
@@ -64,7 +68,7 @@ def intake(store: SlowStore) -> EventIntake:
 
 def an_intake(store: MemoryEvents, **limits: Any) -> EventIntake:
     settings = IngestSettings(**limits)
-    return EventIntake(store, settings, find_slot, BRANDS.get, clock=lambda: NOW)
+    return EventIntake(store, settings, find_slot, find_brand, clock=lambda: NOW)
 
 
 BAD = {
@@ -212,7 +216,7 @@ async def test_slots_that_nobody_tells_in_time_are_an_answer_in_time(store: Slow
         return 7
 
     settings = IngestSettings(timeout_s=0.05)
-    intake = EventIntake(store, settings, hangs, BRANDS.get, clock=lambda: NOW)
+    intake = EventIntake(store, settings, hangs, find_brand, clock=lambda: NOW)
     async with asyncio.timeout(5):
         with pytest.raises(StoreUnavailable, match="send the same again"):
             await intake(a_body(with_slot(7)))
@@ -231,7 +235,7 @@ async def test_all_slots_of_a_call_are_asked_for_together(store: SlowStore) -> N
         return await find_slot(key)
 
     intake = EventIntake(
-        store, IngestSettings(), waits_for_the_others, BRANDS.get, clock=lambda: NOW
+        store, IngestSettings(), waits_for_the_others, find_brand, clock=lambda: NOW
     )
     events = [with_slot(key) for key in (*range(1, 51), 7, 7)]
     answer = json.loads(await intake(a_body(*events)))

@@ -29,6 +29,18 @@ def test_the_context_comes_from_the_logged_decision() -> None:
     assert not found.pending
 
 
+def test_a_decision_that_did_not_know_its_slot_takes_the_event_s() -> None:
+    unknown = terms(slot_id=0)
+    found = resolve(an_event(context=HERE), unknown)
+    assert isinstance(found, Resolved)
+    assert found.context == HERE
+    assert found.bid_id == "b1"
+    found = resolve(an_event(), unknown)
+    assert isinstance(found, Resolved)
+    assert found.context is not None
+    assert found.context.slot_id == 0
+
+
 def test_another_bid_than_the_winner_may_be_shown() -> None:
     logged = terms(others={"b2": a_bid(bid_id="b2", brand_id=9)})
     found = resolve(an_event(bid_id="b2"), logged)

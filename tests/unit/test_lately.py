@@ -49,6 +49,18 @@ async def test_who_comes_while_an_answer_is_on_its_way_waits_for_it(source: Sour
     assert await both == [1, 1]
 
 
+async def test_a_slow_answer_is_not_asked_for_again_while_it_is_on_its_way(source: Source) -> None:
+    source.go.clear()
+    waiting = []
+    for _ in range(3):
+        waiting.append(asyncio.create_task(source.lately()))
+        await asyncio.sleep(0)
+        source.now += KEPT_S
+    source.go.set()
+    assert await asyncio.gather(*waiting) == [1, 1, 1]
+    assert await source.lately() == 2
+
+
 async def test_who_gives_up_takes_the_answer_from_nobody(source: Source) -> None:
     source.go.clear()
     first, second = (asyncio.create_task(source.lately()) for _ in range(2))

@@ -47,7 +47,7 @@ async def fine(request: Request) -> Response:
     """As a route with a key does: 401 for one that is none."""
     if request.headers.get("authorization", "").startswith("Bearer none"):
         return PlainTextResponse("who?", 401)
-    request.scope[VERIFIED] = True
+    request.scope[VERIFIED] = int(request.headers["authorization"].split()[1])
     return PlainTextResponse("fine")
 
 
@@ -76,6 +76,17 @@ async def test_each_key_has_its_own_limit_and_is_told_to_wait() -> None:
     found = meter.read()
     assert found[key("adbid_rate_limited_total", "ops")] == 1
     assert found[key("adbid_rate_limited_total", "events")] == 1
+
+
+async def test_a_key_has_one_limit_however_it_is_written() -> None:
+    written = [f"Bearer{blanks}1" for blanks in (" ", "  ", "   ") for _ in range(3)]
+    async with a_client(HttpMeter()) as client:
+        said = [
+            (await client.get("/api/events", headers={"authorization": each})).status_code
+            for each in written
+        ]
+    # the first of each three is the address's, as nobody knows yet whose that is
+    assert said == [200] * 7 + [429, 429]
 
 
 async def test_keys_that_are_none_share_the_limit_of_their_address() -> None:
