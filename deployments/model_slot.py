@@ -166,12 +166,14 @@ class ModelSlot:
     def _load(self, path: Path, version: str) -> ServingModel:
         model = load(path, name=self._name, version=version)
         model.check_contract(self._contract_hash)
+        model.check_name()
         model.warm_up()
         return model
 
     def _swap(self, model: ServingModel) -> None:
         self.current = model
         self.report.version = model.version
+        self._files.note_served(self._name, self._alias, model.version)
         self.report.loaded_at = self._clock()
         self.report.reloads["swapped"] += 1
         self.report.refused.clear()

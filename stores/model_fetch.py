@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +27,9 @@ from stores.model_place import (
     locked,
     passed,
     place,
+    prune,
     read_verdict,
+    scratch_in,
     write_verdict,
 )
 
@@ -55,6 +56,7 @@ class ModelFiles:
         self._blobs = blobs
         self._environment = environment
         self._put: dict[str, str] = {}
+        self._serving: dict[tuple[str, str], str] = {}
 
     def path_of(self, name: str, version: str) -> Path:
         """Where a version lives once it has passed."""
@@ -71,15 +73,25 @@ class ModelFiles:
         target = self.path_of(name, version)
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target.parent / f".{version}.lock"):
-            verdict = read_verdict(target) or self._check(name, version, target)
+            known = read_verdict(target)
+            verdict = known or self._check(name, version, target)
+            os.utime(target)  # nobody is to prune what is about to be loaded
+        if known is None and verdict.refused is None:
+            prune(target.parent, self._kept(name))
         return passed(target, verdict)
+
+    def _kept(self, name: str) -> set[str]:
+        served = {at for (model, _), at in self._serving.items() if model == name}
+        return served | {self._pointer(name) or ""}
 
     def _check(self, name: str, version: str, target: Path) -> Verdict:
         current = self._pointer(name)
-        arguments = ["version", name, version, str(target)]
+        beside: list[str] = []
         if current is not None and current != version and self._has_passed(name, current):
-            arguments.append(str(self.path_of(name, current)))
-        outcome = _run(arguments, self._environment)
+            beside.append(str(self.path_of(name, current)))
+        with scratch_in(target.parent) as scratch:
+            arguments = ["version", name, version, str(target), str(scratch), *beside]
+            outcome = _run(arguments, self._environment)
         write_verdict(target, outcome.refused)
         return read_verdict(target) or Verdict("the files changed while they were checked")
 
@@ -87,6 +99,10 @@ class ModelFiles:
         """Check a refused version anew next time (its files may have been mended)."""
         with suppress(OSError):
             forget_verdict(self.path_of(name, version))
+
+    def note_served(self, name: str, alias: str, version: str) -> None:
+        """Keep the files of what `alias` serves, however old they are."""
+        self._serving[name, alias] = version
 
     async def keep_as_last_good(self, name: str, version: str) -> None:
         """Remember a served version for cold starts without MLflow: on disk and in Redis.
@@ -123,10 +139,12 @@ class ModelFiles:
     def _restore(self, name: str, blob: bytes) -> tuple[str, Path]:
         home = self._root / name
         home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home) as scratch:
-            file, proven = Path(scratch) / "blob", Path(scratch) / "proven"
+        with scratch_in(home) as scratch:
+            file, proven, unpacked = (scratch / each for each in ("blob", "proven", "unpacked"))
             file.write_bytes(blob)
-            outcome = _run(["blob", name, str(file), str(proven)], self._environment)
+            unpacked.mkdir()
+            arguments = ["blob", name, str(file), str(proven), str(unpacked)]
+            outcome = _run(arguments, self._environment)
             if outcome.refused is not None:
                 raise ModelRefused(outcome.refused)
             version = outcome.said

@@ -89,6 +89,12 @@ class ServingModel:
                 f"{self.contract_hash[:12]}, this installation has {contract_hash[:12]}"
             )
 
+    def check_name(self) -> None:
+        """Raises `ModelRefused` when it was trained for another rate than its name promises."""
+        wanted = self.name.removeprefix("adbid-")
+        if self.rate != wanted:
+            raise ModelRefused(f"{self.name} {self.version} predicts {self.rate}, not {wanted}")
+
     def warm_up(self) -> float:
         """Score 100 rows a few times; the median in milliseconds."""
         batch = random_batch(self.encoder, 100)
@@ -173,18 +179,27 @@ def _prove(model: ServingModel, golden_file: Path) -> None:
             f"the booster takes {model.booster.num_features()} columns, the encoder makes "
             f"{len(model.encoder.names)}"
         )
+    columns = [column for group in model.groups.values() for column in group]
+    if not all(0 <= column < model.booster.num_features() for column in columns):
+        raise ModelRefused("a factor group names a column that is not there")
     with np.load(golden_file, allow_pickle=False) as arrays:
         batch = ScoreBatch(**{field: arrays[field] for field in _FIELDS})
         expected = arrays["expected"]
     posterior = batch.ctr if model.rate == "ctr" else batch.cvr
     found = model.predict(batch, posterior)
-    if not np.isfinite(found).all() or not np.isfinite(expected).all():
-        raise ModelRefused("golden rows give values that are not finite")
+    _check_rates(np.concatenate([found, expected]), "golden rows")
     if not np.allclose(found, expected, rtol=1e-2, atol=GOLDEN_TOLERANCE):
         raise ModelRefused("golden rows do not give what training saw")
     anything = random_batch(model.encoder, 256)
-    if not np.isfinite(model.predict(anything, anything.ctr)).all():
-        raise ModelRefused("some inputs give values that are not finite")
+    for likely in (anything.ctr, 1 - anything.ctr):
+        _check_rates(model.predict(anything, likely), "some inputs")
+
+
+def _check_rates(values: Float32s, which: str) -> None:
+    if not np.isfinite(values).all():
+        raise ModelRefused(f"{which} give values that are not finite")
+    if (values < 0).any() or (values > 1).any():
+        raise ModelRefused(f"{which} give values that are no rates: they are not within 0 and 1")
 
 
 def random_batch(encoder: Encoder, rows: int) -> ScoreBatch:

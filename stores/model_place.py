@@ -8,8 +8,10 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -20,6 +22,10 @@ from stores.model_files import FILES
 REFUSED_EXIT = 3
 UNAVAILABLE_EXIT = 4
 _VERDICT = "verdict.json"
+# No check or load lasts as long as this (`model_fetch.CHECK_TIMEOUT_S`): nobody works in a folder
+# that was not touched since.
+LEFT_AFTER_S = 600.0
+NEWEST = 5
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -80,6 +86,36 @@ def place(found: Path, target: Path) -> None:
         shutil.copy2(found / file, ready / file)
     shutil.rmtree(target, ignore_errors=True)
     ready.rename(target)
+
+
+@contextmanager
+def scratch_in(home: Path) -> Iterator[Path]:
+    """A folder for one check, made by the process that asks for it: the check may be killed.
+
+    Removes what others left that were killed themselves.
+    """
+    for left in (*home.glob("tmp*"), *home.glob(".*.ready")):
+        _remove_left(left)
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+        yield Path(scratch)
+
+
+def prune(home: Path, kept: Collection[str]) -> None:
+    """Removes versions but the newest ones, those `kept`, and those that were asked for just now.
+
+    Call it without a version's lock: two that each held one would wait for each other.
+    """
+    versions = sorted((each.name for each in home.iterdir() if each.name.isdecimal()), key=int)
+    for version in versions[:-NEWEST]:
+        if version not in kept:
+            with locked(home / f".{version}.lock"):
+                _remove_left(home / version)
+
+
+def _remove_left(folder: Path) -> None:
+    with suppress(FileNotFoundError):  # another replica of this machine was faster
+        if time.time() - folder.stat().st_mtime > LEFT_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

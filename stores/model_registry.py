@@ -18,6 +18,7 @@ CHALLENGER = "challenger"
 CTR_MODEL = "adbid-ctr"
 CVR_MODEL = "adbid-cvr"
 _API = "/api/2.0/mlflow"
+_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,18 @@ class MlflowRegistry:
         aliases: dict[str, list[str]] = {}
         for entry in model["registered_model"].get("aliases", []):
             aliases.setdefault(str(entry["version"]), []).append(str(entry["alias"]))
-        filters = {"filter": f"name='{name}'", "max_results": "200"}
-        found = await self._get("/model-versions/search", filters)
-        rows = [] if found is None else found.get("model_versions", [])
-        versions = [_version(row, aliases) for row in rows]
+        versions = [_version(row, aliases) for row in await self._version_rows(name)]
         return sorted(versions, key=lambda v: int(v.version), reverse=True)
+
+    async def _version_rows(self, name: str) -> list[dict[str, Any]]:
+        query = {"filter": f"name='{name}'", "max_results": str(_PAGE)}
+        rows: list[dict[str, Any]] = []
+        while True:
+            found = await self._get("/model-versions/search", query) or {}
+            rows += found.get("model_versions", [])
+            if not found.get("next_page_token"):
+                return rows
+            query["page_token"] = found["next_page_token"]
 
     async def set_alias(self, name: str, alias: str, version: str) -> None:
         """Point `alias` at `version`."""

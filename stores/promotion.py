@@ -9,6 +9,7 @@ from bidding.errors import Conflict, NotFound, StoreUnavailable
 from stores.audit import Author
 from stores.live_quality import LiveQuality, PostgresLiveQuality
 from stores.model_changes import (
+    Kind,
     ModelChange,
     ModelChanges,
     Move,
@@ -30,7 +31,9 @@ from stores.settings import Settings
 MODELS = (CTR_MODEL, CVR_MODEL)
 ALIASES = (CHAMPION, CHALLENGER)
 GATE, GATE_REASONS = "gate", "gate_reasons"
+PENDING = "pending"  # the gate's tag of a version that it is not done with
 ROLLED_BACK = "rolled_back"
+ANY_CHAMPION = "*"  # no version: those are numbers
 ELSEWHERE = Author("mlflow", "moved in MLflow")
 _TIMEOUT_S = 5.0
 
@@ -50,20 +53,23 @@ class Promotions:
         *,
         alias: str = CHAMPION,
         force: bool = False,
+        expected: str | None = ANY_CHAMPION,
     ) -> ModelChange:
         """Points the alias at a version. Raises `NotFound`; `Conflict` where it points there
-        already, or where the gate failed the version and `force` is not given."""
+        already, where it does not point at `expected` (None: nowhere), or where the gate did not
+        let the version pass and `force` is not given."""
         versions = await self.versions(name)
-        wanted = find_version(versions, name, version)
-        if wanted.tags.get(GATE) == "failed" and not force:
-            why = "; ".join(gate_reasons(wanted)) or "no reason is given"
-            raise Conflict(f"the gate failed {name} {version}: {why}; promote it with force")
+        objection = _objection(find_version(versions, name, version))
+        if objection is not None and not force:
+            raise Conflict(f"{objection}; promote it with force")
         async with self.changes.locked(name) as log:
             now = await self.registry.resolve(name, alias)
             if now == version:
                 raise Conflict(f"{name} {version} is the {alias} already")
+            if expected not in (ANY_CHAMPION, now):
+                raise Conflict(f"the {alias} moved meanwhile")
             change = await log.record(Move(name, alias, now, version, "promote"), author)
-            await self.registry.set_alias(name, alias, version)
+            await self._point(name, alias, version)
         return change
 
     async def roll_back(self, name: str, author: Author) -> ModelChange:
@@ -77,7 +83,7 @@ class Promotions:
                     f"{name} had no champion before version {now}: nothing to go back to"
                 )
             change = await log.record(Move(name, CHAMPION, now, before, "rollback"), author)
-            await self.registry.set_alias(name, CHAMPION, before)
+            await self._point(name, CHAMPION, before)
         return change
 
     async def take_back(self, promoted: ModelChange, author: Author) -> ModelChange | None:
@@ -94,7 +100,7 @@ class Promotions:
                 return None
             back = Move(move.name, move.alias, bad, before, "automatic_rollback")
             change = await log.record(back, author)
-            await self.registry.set_alias(move.name, move.alias, before)
+            await self._point(move.name, move.alias, before)
         await self.registry.tag(move.name, str(bad), ROLLED_BACK, author.reason or "")
         return change
 
@@ -105,12 +111,21 @@ class Promotions:
             aliases = await self.registry.aliases(name)
             for alias in ALIASES:
                 now = aliases.get(alias)
-                last = await log.fetch(alias, 1)
-                known = last[0].move.to_version if last else None
+                changes = await log.fetch(alias)
+                known = changes[0].move.to_version if changes else None
                 if now != known:
-                    move = Move(name, alias, known, now, "promote")
+                    move = Move(name, alias, known, now, _kind_of(alias, now, changes))
                     found.append(await log.record(move, ELSEWHERE))
         return found
+
+    async def _point(self, name: str, alias: str, version: str) -> None:
+        """Moves the alias. MLflow may have moved it and answered too late: then its record is
+        to stay, so it is asked once where the alias points."""
+        try:
+            await self.registry.set_alias(name, alias, version)
+        except StoreUnavailable:
+            if await self.registry.resolve(name, alias) != version:
+                raise
 
     async def versions(self, name: str) -> list[ModelVersion]:
         """The versions of one of our models, newest first. Raises `NotFound` for another."""
@@ -125,6 +140,25 @@ def find_version(versions: list[ModelVersion], name: str, version: str) -> Model
         if each.version == version:
             return each
     raise NotFound(f"{name} has no version {version}")
+
+
+def _objection(version: ModelVersion) -> str | None:
+    """What the gate has against a version; None of one that it let pass or never saw."""
+    which = f"{version.name} {version.version}"
+    verdict = version.tags.get(GATE)
+    if verdict == "failed":
+        why = "; ".join(gate_reasons(version)) or "no reason is given"
+        return f"the gate failed {which}: {why}"
+    if verdict == PENDING:
+        return f"the gate has not judged {which} to the end"
+    return None
+
+
+def _kind_of(alias: str, now: str | None, changes: list[ModelChange]) -> Kind:
+    """A champion of before is gone back to, whoever moves it: taken for a promotion, the next
+    rollback would go to the version that was left."""
+    back = alias == CHAMPION and now in champion_stack(changes)[:-1]
+    return "rollback" if back else "promote"
 
 
 def previous_champion(

@@ -8,7 +8,7 @@ Weekdays count from Monday (0).
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,13 @@ COLUMNS: dict[str, type[pl.DataType] | pl.DataType] = {
     "day_of_week": pl.Int32,
 }
 NEUTRAL_QUALITY = 0.5
+# Real decisions come before their impressions, by so much at most; simulated ones after them.
+_LONGEST_WAIT = timedelta(days=1)
+# Which rows of `live_training_row` are learned from with their context. The decision is kept for
+# less time than its outcome, and an id that is not ours has none: without it nobody knows the
+# context, and a click goes the way of a reported one.
+WITH_CONTEXT = """t.floor IS NOT NULL
+    AND (%(decided_since)s::timestamptz IS NULL OR t.decided_at >= %(decided_since)s)"""
 _ROWS = """
     SELECT t.row_key, t.source_id, t.clicked, t.converted, t.weight::float8, 1::float8,
         t.occurred_at, s.external_key, b.external_key, s.vertical, p.external_key,
@@ -71,12 +78,12 @@ _ROWS = """
 # Clicks of pairs that a log without conversions tells of, and those of the demo, teach nothing.
 # Clicks of our own decisions are in `stores/outcomes.py`, with their context: only what else a cell
 # counts is of reports.
-_REPORTED = """
+_REPORTED = f"""
     WITH served AS (
-        SELECT slot_id, brand_id, device_type, creative_type,
-            date_trunc('hour', impression_at, 'UTC') AS hour_at, count(*) AS clicks,
-            count(conversion_at) AS conversions
-        FROM outcome WHERE impression_at IS NOT NULL AND click_at IS NOT NULL
+        SELECT t.slot_id, t.brand_id, t.device_type, t.creative_type,
+            date_trunc('hour', t.occurred_at, 'UTC') AS hour_at, count(*) AS clicks,
+            count(t.conversion_at) AS conversions
+        FROM live_training_row t WHERE t.clicked AND {WITH_CONTEXT}
         GROUP BY 1, 2, 3, 4, 5
     )
     SELECT hashtextextended(concat_ws(' ', s.external_key, b.external_key, f.device_type,
@@ -84,7 +91,7 @@ _REPORTED = """
         0::bigint, true, v.converted, 1::float8, v.times::float8, f.hour_at, s.external_key,
         b.external_key, s.vertical, p.external_key, p.quality::float8, s.placement_score::float8,
         s.width::float8, s.height::float8, coalesce(s.format, ''), f.device_type, '', '', '', '',
-        '', f.creative_type, '{}'::text[], NULL::float8, s.floor::float8,
+        '', f.creative_type, ARRAY[]::text[], NULL::float8, s.floor::float8,
         extract(hour FROM f.hour_at AT TIME ZONE 'UTC')::int,
         extract(isodow FROM f.hour_at AT TIME ZONE 'UTC')::int - 1
     FROM performance f
@@ -104,7 +111,7 @@ _REPORTED = """
         AND NOT EXISTS (SELECT FROM training_row t WHERE t.slot_id = f.slot_id
             AND t.brand_id = f.brand_id AND t.converted IS NULL)
     ORDER BY 1, 4
-"""
+"""  # noqa: S608 (a text of this module)
 _SLOTS = """
     SELECT external_key, vertical, placement_score::float8, width::float8, height::float8,
         coalesce(format, '')
@@ -118,6 +125,11 @@ class Window:
 
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def decided_since(self) -> datetime | None:
+        """From when on decisions may have an impression in the window."""
+        return self.since and self.since - _LONGEST_WAIT
 
 
 def imported_rows(database_url: str, window: Window = Window()) -> Iterator[pl.DataFrame]:
@@ -136,6 +148,7 @@ def reported_clicks(
     arguments = {
         "since": window.since,
         "until": window.until,
+        "decided_since": window.decided_since,
         "demo": DEMO_SLOT,
         "simulated": simulated,
         "prefix": PREFIX,

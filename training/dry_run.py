@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,8 @@ from training.gate import DryRun, reordered
 
 PATH = "/api/training/dry-run"
 TIMEOUT_S = 120.0
+# What a proxy or a full service says for a moment: nothing of the candidate.
+_AWAY = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,29 @@ def service_of(settings: Settings) -> Service | None:
     return Service(url, key) if key else None
 
 
-def run(service: Service, name: str, version: str) -> DryRun:
-    """Raises `StoreUnavailable` where the service does not answer."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """A service that is away is asked again for `for_s`, every `pause_s`."""
+
+    for_s: float
+    pause_s: float = 10.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def run(service: Service, name: str, version: str, patience: Patience) -> DryRun:
+    """Raises `StoreUnavailable` where the service is still away after that."""
+    until = patience.clock() + patience.for_s
+    while True:
+        try:
+            return _ask(service, name, version)
+        except StoreUnavailable:
+            if patience.clock() + patience.pause_s > until:
+                raise
+        patience.sleep(patience.pause_s)
+
+
+def _ask(service: Service, name: str, version: str) -> DryRun:
     try:
         response = httpx.post(
             service.url + PATH,
@@ -50,6 +75,9 @@ def run(service: Service, name: str, version: str) -> DryRun:
         )
     except httpx.HTTPError as error:
         raise StoreUnavailable(f"the service does not answer: {type(error).__name__}") from error
+    if response.status_code in _AWAY:
+        said = f"{response.status_code}: {_detail(response)}"
+        raise StoreUnavailable(f"the service can't do the dry run now: {said}")
     if response.status_code != 200:
         return DryRun(0, (f"{response.status_code}: {_detail(response)}",), 0.0)
     return _read(response.json())

@@ -10,19 +10,19 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from mlflow import MlflowClient
 
 from bidding.contract import FeatureContract
-from bidding.errors import AdBidError, InvalidRequest, StoreUnavailable
+from bidding.errors import AdBidError, Conflict, InvalidRequest, StoreUnavailable
 from stores.audit import Author
 from stores.feature_contract import load_contract
 from stores.model_registry import CTR_MODEL, CVR_MODEL
 from stores.priors import read_pairs, write_priors
-from stores.promotion import open_promotions
+from stores.promotion import GATE, GATE_REASONS, PENDING, open_promotions
 from stores.settings import Settings, load_settings
 from stores.training_runs import RunBook
 from training import dry_run, registry
@@ -50,7 +50,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one model."""
+    """What became of one model; `note` says why one that passed was not promoted."""
 
     name: str
     version: str
@@ -59,6 +59,7 @@ class Result:
     rows: int
     ne: float
     champion_ne: float | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,10 +162,7 @@ def retrain(job: Job) -> list[Result]:
     else:
         total = converted + not_converted
         job.say(f"no CVR model: {converted} conversions of {total} mature clicks")
-    for each in judged:
-        if each.result.verdict.passed:
-            _promote(job, each.registered, each.champion)
-    results = [each.result for each in judged]
+    results = [_promoted(job, each) for each in judged]
     write_priors(
         job.database_url, {key: priors[key] for key in priors if key[1] in _sound(results)}
     )
@@ -199,7 +197,7 @@ def _judged(job: Job, name: str, rate: str, rows: Dataset, verticals: dict[int, 
         job.client,
         trained,
         job.spec,
-        registry.RunNotes(tags={"gate": "pending"}, files=_files(verdict)),
+        registry.RunNotes(tags=_tags(verdict, PENDING), files=_files(verdict)),
         crown_first=False,
     )
     log_judged_plot(job.client, registered.run_id, evidence)
@@ -224,7 +222,8 @@ def _tried_live(job: Job, verdict: Verdict, registered: registry.Registered) -> 
     if not job.spec.gate.dry_run:
         return without_dry_run(verdict)
     job.say(f"dry run of {registered.name} {registered.version}")
-    found = dry_run_of(job.service, registered.name, registered.version)
+    patience = dry_run.Patience(job.spec.gate.dry_run_waits_s)
+    found = dry_run_of(job.service, registered.name, registered.version, patience)
     return with_dry_run(verdict, found, job.spec.gate)
 
 
@@ -242,13 +241,33 @@ def _files(verdict: Verdict) -> dict[str, str]:
     return {"gate_offline.json": json.dumps(verdict.plain(), indent=1)}
 
 
+def _tags(verdict: Verdict, passed: str) -> dict[str, str]:
+    """A version's tags; `passed` is the word for one that nothing speaks against."""
+    word = passed if verdict.passed else verdict.word
+    return {GATE: word, GATE_REASONS: json.dumps(verdict.reasons)[:4900]}
+
+
 def _write_verdict(job: Job, registered: registry.Registered, verdict: Verdict) -> None:
     """To the version's tags and the run's artifacts."""
-    name, version, client = registered.name, registered.version, job.client
-    client.set_model_version_tag(name, version, "gate", verdict.word)
-    client.set_model_version_tag(name, version, "gate_reasons", json.dumps(verdict.reasons)[:4900])
+    client = job.client
+    for key, value in _tags(verdict, verdict.word).items():
+        client.set_model_version_tag(registered.name, registered.version, key, value)
     client.log_text(registered.run_id, json.dumps(verdict.plain(), indent=1), "gate.json")
-    client.set_tag(registered.run_id, "gate", verdict.word)
+    client.set_tag(registered.run_id, GATE, verdict.word)
+
+
+def _promoted(job: Job, judged: Judged) -> Result:
+    """What passed becomes champion, where the one that it was compared with still is."""
+    result = judged.result
+    if not result.verdict.passed:
+        return result
+    try:
+        _promote(job, judged.registered, judged.champion)
+    except Conflict as conflict:
+        note = f"{conflict.detail}; not promoted"
+        job.say(f"{result.name} {result.version}: {note}")
+        return replace(result, note=note)
+    return result
 
 
 def _promote(job: Job, registered: registry.Registered, champion: Champion) -> None:
@@ -257,7 +276,9 @@ def _promote(job: Job, registered: registry.Registered, champion: Champion) -> N
 
     async def move() -> None:
         async with open_promotions(job.settings) as (promotions, _):
-            await promotions.promote(registered.name, registered.version, author)
+            await promotions.promote(
+                registered.name, registered.version, author, expected=champion.version
+            )
 
     asyncio.run(move())
 
@@ -274,9 +295,14 @@ def _outcome(results: list[Result]) -> dict[str, object]:
         "ne": first.ne,
         "champion_ne": first.champion_ne,
         "progress": "done: "
-        + ", ".join(f"{r.name} {r.version} {r.verdict.word}" for r in results)
+        + ", ".join(map(_told, results))
         + (f" ({reasons})" if reasons else ""),
     }
+
+
+def _told(result: Result) -> str:
+    text = f"{result.name} {result.version} {result.verdict.word}"
+    return f"{text}, but {result.note}" if result.note else text
 
 
 def _failed(book: RunBook, run: str, detail: str) -> int:

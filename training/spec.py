@@ -96,7 +96,7 @@ class GateSpec(_Value):
 
     A bound is missed when the whole bootstrap interval lies beyond it, or the value itself does
     and there are enough outcomes (`sure_outcomes`) to take it at its word. Without a service to
-    `dry_run` on the gate fails.
+    `dry_run` on the gate fails; one that does not answer for `dry_run_waits_s` fails the run.
     """
 
     least_rows: int = Field(default=1_000, ge=1)
@@ -111,6 +111,7 @@ class GateSpec(_Value):
     )
     largest_reordering: float = Field(default=0.5, ge=0, le=1)
     dry_run: bool = True
+    dry_run_waits_s: float = Field(default=300.0, ge=0)
 
 
 class ClusterSpec(_Value):

@@ -8,7 +8,7 @@ import numpy as np
 from mlflow import MlflowClient
 
 from bidding.contract import FeatureContract
-from bidding.errors import ModelRefused, NotFound, StoreUnavailable
+from bidding.errors import ModelRefused, NotFound
 from stores.model_files import ServingModel
 from stores.model_registry import CHAMPION
 from training import dry_run, plots, registry
@@ -91,11 +91,9 @@ def log_judged_plot(client: MlflowClient, run_id: str, evidence: Evidence) -> No
         client.log_artifact(run_id, str(path), "plots")
 
 
-def dry_run_of(service: dry_run.Service | None, name: str, version: str) -> DryRun:
-    """What the live graph makes of a version; a service that is not there is an error of it."""
-    if service is None:
-        return NO_SERVICE
-    try:
-        return dry_run.run(service, name, version)
-    except StoreUnavailable as error:
-        return DryRun(0, (error.detail,), 0.0)
+def dry_run_of(
+    service: dry_run.Service | None, name: str, version: str, patience: dry_run.Patience
+) -> DryRun:
+    """What the live graph makes of a version. Raises `StoreUnavailable` where it does not tell:
+    that is no fault of the version's."""
+    return NO_SERVICE if service is None else dry_run.run(service, name, version, patience)

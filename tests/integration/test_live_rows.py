@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import polars as pl
 import psycopg
@@ -32,6 +33,12 @@ DROP_DEMO_HISTORY = """
 CELL_OF_TWO = """
     SELECT slot_id, brand_id, device_type, creative_type FROM outcome
     WHERE impression_event_id = 'impression-2'
+"""
+ORDER_AFTER = "UPDATE outcome SET conversion_at = click_at + %s WHERE click_event_id = 'click-3'"
+REWRITE = "UPDATE outcome SET simulated = simulated WHERE impression_event_id = 'impression-1'"
+FORGET_DECISION = """
+    DELETE FROM decision USING outcome o
+    WHERE decision.decision_id = o.decision_id AND o.click_event_id = 'click-3'
 """
 # by number: days ago, whether clicked, whether converted, whether simulated
 SHOWN = {
@@ -116,11 +123,9 @@ async def test_a_window_and_real_traffic_alone_can_be_asked_for(filled: str) -> 
 
 async def test_a_served_click_is_not_learned_from_twice(filled: str, redis_url: str) -> None:
     """Its impression has the context; `performance` counts it too, beside clicks of reports."""
-    with psycopg.connect(filled) as connection:  # the demo's own slots teach nothing
-        connection.execute("UPDATE slot SET external_key = 'pub-7' WHERE id = 7")
-        connection.execute(DROP_DEMO_HISTORY)
+    teach_nothing_else(filled)
     assert sum(table["times"].sum() for table in reported_clicks(filled)) == 0
-    await report_without_a_decision(filled, redis_url)
+    await report(filled, redis_url, (2, 2, 1), NOW - 5 * DAY, None)
     told = pl.concat(reported_clicks(filled)).sort("converted")
     assert told.select("converted", "times").rows() == [(False, 1.0), (True, 1.0)]
     tables = read_tables(filled, load_spec().nightly, NOW)
@@ -130,18 +135,71 @@ async def test_a_served_click_is_not_learned_from_twice(filled: str, redis_url: 
     assert conversions_in(tables.cvr_rows(load_contract())) == (1 + 1, mature - 1 + 1)
 
 
-async def report_without_a_decision(url: str, redis_url: str) -> None:
-    """Two impressions and clicks and one order, in the cell of the served ones five days ago."""
+def test_an_order_counts_within_the_same_time_of_every_click(filled: str) -> None:
+    for wait, counts in ((4 * DAY, False), (DAY, False), (0.99 * DAY, True), (0 * DAY, True)):
+        with psycopg.connect(filled) as connection:
+            connection.execute(ORDER_AFTER, (wait,))
+        assert found(read(filled)).count((5.0, True, True)) == counts
+
+
+def test_the_same_history_is_read_in_the_same_order(filled: str) -> None:
+    keys = read(filled)["row_key"].to_list()
+    assert keys == sorted(keys)
+    with psycopg.connect(filled) as connection:
+        connection.execute(REWRITE)
+    assert read(filled)["row_key"].to_list() == keys
+
+
+def clicks_at(url: str, days: int, since: datetime | None) -> dict[str, float]:
+    """How often clicks of so many days ago are learned from, by their browser."""
+    tables = read_tables(url, load_spec().nightly, NOW, since)
+    rows = pl.concat([*tables.impressions, *tables.reported])
+    that_day = pl.col("occurred_at").is_between(NOW - (days + 0.5) * DAY, NOW - (days - 0.5) * DAY)
+    mine = rows.filter(pl.col("clicked") & that_day)
+    return dict(mine.group_by("browser").agg(pl.col("times").sum()).iter_rows())
+
+
+async def test_a_click_of_an_id_that_is_not_ours_is_learned_from_as_a_reported_one(
+    filled: str, redis_url: str
+) -> None:
+    teach_nothing_else(filled)
+    await report(filled, redis_url, (1, 1, 0), NOW - 9 * DAY, uuid4())
+    for since in (None, NOW - 30 * DAY):
+        assert clicks_at(filled, 9, since) == {"": 1.0}
+
+
+async def test_what_lost_its_decision_does_not_come_with_an_empty_context(filled: str) -> None:
+    teach_nothing_else(filled)
+    before = clicks_at(filled, 5, None)
+    with psycopg.connect(filled) as connection:
+        assert connection.execute(FORGET_DECISION).rowcount == 1
+    assert set(read(filled)["browser"]) == {"firefox"}
+    after = {"": before.get("", 0.0) + 1.0, "firefox": before["firefox"] - 1.0}
+    for since in (None, NOW - 30 * DAY):
+        assert clicks_at(filled, 5, since) == after
+
+
+def teach_nothing_else(url: str) -> None:
+    """The demo's own slots teach nothing: slot 7 becomes another, without the demo's counts."""
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE slot SET external_key = 'pub-7' WHERE id = 7")
+        connection.execute(DROP_DEMO_HISTORY)
+
+
+async def report(
+    url: str, redis_url: str, times: tuple[int, int, int], at: datetime, decision: UUID | None
+) -> None:
+    """So many impressions, clicks and orders, in the cell of the served ones."""
     postgres = Postgres(url, timeout_s=5)
     publisher = Publisher(postgres, RedisCache(redis_url))
     with psycopg.connect(url) as connection:
         cell = connection.execute(CELL_OF_TWO).fetchone()
     assert cell is not None
-    where = Context(*cell)
+    bid_id = None if decision is None else "b1"
     events = [
-        Event(f"alone-{type_}-{n}", type_, NOW - 5 * DAY, None, context=where)
-        for type_, times in zip(EventType, (2, 2, 1), strict=True)
-        for n in range(times)
+        Event(f"{decision}-{type_}-{n}", type_, at, decision, bid_id, context=Context(*cell))
+        for type_, number in zip(EventType, times, strict=True)
+        for n in range(number)
     ]
     await PostgresEvents(postgres).record(events)
     rollup = PostgresRollup(postgres, publisher, RollupSettings(settle_s=0))

@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bidding.batch import ScoreBatch
 from bidding.errors import ModelRefused, StoreUnavailable
 from deployments.model_slot import ModelSlot
 from stores import model_blob, model_fetch
@@ -19,9 +23,9 @@ from stores.feature_contract import load_contract
 from stores.model_blob import pack, unpack
 from stores.model_check import check_speed
 from stores.model_fetch import ModelFiles, blob_key
-from stores.model_files import BOOSTER, FILES, load
+from stores.model_files import BOOSTER, FILES, GOLDEN, LARGEST_FILE, load, save
 from stores.model_place import place, read_verdict, write_verdict
-from stores.model_registry import CTR_MODEL, MemoryRegistry
+from stores.model_registry import CTR_MODEL, CVR_MODEL, MemoryRegistry
 from stores.redis_blobs import MemoryBlobs
 from tests.mlflow_server import bad_files
 from tests.small_model import small_model
@@ -77,7 +81,8 @@ async def test_a_replica_starts_from_redis_once_the_blob_is_proven(
 
 
 @pytest.mark.parametrize(
-    "kind", ["noise", "empty", "cut", "bomb", "link", "outside", "two", "booster", "no file"]
+    "kind",
+    ["noise", "empty", "cut", "bomb", "link", "outside", "two", "booster", "no file", "large"],
 )
 async def test_a_bad_blob_never_fails_a_start(good: Path, tmp_path: Path, kind: str) -> None:
     whole = blob_of(good)
@@ -99,6 +104,7 @@ async def test_a_bad_blob_never_fails_a_start(good: Path, tmp_path: Path, kind: 
         "two": archive({"1/a": b"", "2/a": b""}),
         "booster": blob_of(good, **{BOOSTER: booster[:200] + os.urandom(3_000)}),
         "no file": archive({"3/model.json": b"{}"}),
+        "large": blob_of(good, **{BOOSTER: bytes(LARGEST_FILE + 1)}),
     }[kind]
     slot = a_slot(tmp_path, blobs)
     await slot.start()
@@ -136,10 +142,29 @@ async def test_what_redis_lost_is_put_back(good: Path, tmp_path: Path) -> None:
     assert unpack(blobs.kept[KEY], tmp_path) == "3"
 
 
+async def test_what_an_earlier_release_let_pass_is_served_under_its_own_name_alone(
+    good: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / CTR_MODEL / "3"
+    target.parent.mkdir()
+    model = replace(load(good, name=CVR_MODEL, version="3"), rate="cvr")
+    with np.load(good / GOLDEN) as arrays:
+        golden = {name: arrays[name] for name in arrays.files if name != "expected"}
+    save(target, model, ScoreBatch(**golden))
+    write_verdict(target, None)
+    await files_at(tmp_path).keep_as_last_good(CTR_MODEL, "3")
+    slot = a_slot(tmp_path, MemoryBlobs())
+    await slot.start()
+    assert slot.current is None
+    assert slot.report.refused["last good"] == "adbid-ctr 3 predicts cvr, not ctr"
+
+
 @contextmanager
-def a_check_that(tmp_path: Path, code: str) -> Iterator[dict[str, str]]:
-    """An environment in which the check runs this code first."""
-    (tmp_path / "sitecustomize.py").write_text(code)
+def a_check_that(
+    tmp_path: Path, code: str, module: str = "sitecustomize"
+) -> Iterator[dict[str, str]]:
+    """An environment in which the check runs this code first, or in the place of a module."""
+    (tmp_path / f"{module}.py").write_text(code)
     yield os.environ | NOWHERE | {"PYTHONPATH": str(tmp_path)}
 
 
@@ -147,8 +172,7 @@ def a_check_that(tmp_path: Path, code: str) -> Iterator[dict[str, str]]:
     "code",
     [
         "import os; os.kill(os.getpid(), 9)",
-        "import shutil\ndef full(*_, **__): raise OSError(28, 'No space left on device')\n"
-        "import tempfile; tempfile.TemporaryDirectory = full",
+        "raise OSError(28, 'No space left on device')",
         "import time; time.sleep(60)",
     ],
     ids=["killed", "disk full", "too long"],
@@ -157,7 +181,7 @@ async def test_a_check_that_did_not_end_refuses_no_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setattr(model_fetch, "CHECK_TIMEOUT_S", 8.0)
-    with a_check_that(tmp_path, code) as environment:
+    with a_check_that(tmp_path, code, "mlflow") as environment:
         files = ModelFiles(tmp_path / "models", None, environment)
         with pytest.raises(StoreUnavailable):
             await files.fetch(CTR_MODEL, "1")
@@ -169,6 +193,19 @@ async def test_a_check_that_crashes_refuses_the_model(tmp_path: Path) -> None:
         files = ModelFiles(tmp_path / "models", None, environment)
         with pytest.raises(ModelRefused, match="crashed"):
             await files.fetch(CTR_MODEL, "1")
+
+
+async def test_a_check_that_is_killed_while_it_downloads_leaves_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "models" / CTR_MODEL
+    home.mkdir(parents=True)
+    for left, age_s in (("tmpold", 3_600), (".2.ready", 3_600), ("tmpnew", 60)):
+        (home / left).mkdir()
+        os.utime(home / left, (time.time() - age_s,) * 2)
+    with a_check_that(tmp_path, "import os; os.kill(os.getpid(), 9)", "mlflow") as environment:
+        files = ModelFiles(tmp_path / "models", None, environment)
+        with pytest.raises(StoreUnavailable):
+            await files.fetch(CTR_MODEL, "1")
+    assert {each.name for each in home.iterdir()} == {".1.lock", "tmpnew"}
 
 
 async def test_no_disk_and_no_registry_refuse_no_model(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ import xgboost as xgb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bidding.batch import ScoreBatch
+from bidding.encoder import Encoder
 from bidding.errors import ModelRefused
 from stores.feature_contract import load_contract
-from stores.model_files import BOOSTER, save
+from stores.model_check import prove
+from stores.model_files import BOOSTER, GOLDEN, ServingModel, load, save
 from stores.model_trees import check_trees, problem_of
 from stores.training_rows import file_rows
 from tests.ipinyou_log import write_log
@@ -219,3 +223,54 @@ def test_too_many_trees_are_refused(good: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("stores.model_trees.MOST_TREES", 1)
     with pytest.raises(ModelRefused, match="trees"):
         check_trees(good / BOOSTER)
+
+
+def made_for(objective: str) -> Callable[[ServingModel], ServingModel]:
+    def change(model: ServingModel) -> ServingModel:
+        document = json.loads(model.booster.save_raw(raw_format="json"))
+        parameters = {"reg_loss_param": {}, "poisson_regression_param": {"max_delta_step": "0.7"}}
+        document["learner"]["objective"] = {"name": objective} | parameters
+        booster = xgb.Booster()
+        booster.load_model(bytearray(json.dumps(document).encode()))
+        return replace(model, booster=booster)
+
+    return change
+
+
+def turned_round(model: ServingModel) -> ServingModel:
+    fields = model.encoder.to_dict()
+    fields["shared"].reverse()
+    return replace(model, encoder=Encoder.from_dict(fields))
+
+
+ODD: dict[str, tuple[Callable[[ServingModel], ServingModel], str]] = {
+    "regression": (made_for("reg:squarederror"), "no rates"),
+    "log-odds": (made_for("binary:logitraw"), "no rates"),
+    "counts": (made_for("count:poisson"), "no rates"),
+    "another rate": (lambda model: replace(model, rate="cvr"), "predicts cvr, not ctr"),
+    "another layout": (turned_round, "other columns than the feature contract lays out"),
+    "a group beyond": (lambda model: replace(model, groups={"hour": (10**6,)}), "factor group"),
+    "a group before": (lambda model: replace(model, groups={"hour": (0, -1)}), "factor group"),
+}
+
+
+def odd_model(good: Path, target: Path, change: Callable[[ServingModel], ServingModel]) -> Path:
+    """A changed model whose golden rows are its own."""
+    model = change(load(good, name="adbid-ctr", version="1"))
+    with np.load(good / GOLDEN) as arrays:
+        golden = {name: arrays[name] for name in arrays.files if name != "expected"}
+    save(target, model, ScoreBatch(**golden))
+    return target
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_model_is_refused_with_its_reason(good: Path, tmp_path: Path, kind: str) -> None:
+    change, reason = ODD[kind]
+    with pytest.raises(ModelRefused, match=reason):
+        prove(odd_model(good, tmp_path / "odd", change), "adbid-ctr", "1", None)
+
+
+def test_a_model_passes_under_the_name_of_its_own_rate(good: Path, tmp_path: Path) -> None:
+    change, _ = ODD["another rate"]
+    prove(odd_model(good, tmp_path / "cvr", change), "adbid-cvr", "1", None)
+    prove(good, "adbid-ctr", "1", None)

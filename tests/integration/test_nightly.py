@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bidding.errors import Conflict, StoreUnavailable
+from bidding.errors import Conflict, InvalidRequest, StoreUnavailable
 from cli import scheduler
 from stores import training_jobs
 from stores.feature_contract import load_contract
@@ -20,6 +20,7 @@ from stores.model_registry import CTR_MODEL
 from stores.settings import Settings
 from stores.training_jobs import night_id
 from stores.training_runs import RunBook
+from tests.dry_run_service import dry_run_service
 from tests.ipinyou_log import write_log
 from tests.mlflow_server import add_version, mlflow_server
 from tests.ray_jobs import RayJobs
@@ -128,6 +129,60 @@ def test_a_night_that_ends_at_cvr_has_promoted_nothing(
         nightly.retrain(with_few_conversions(job, said))
     assert any("gate passed" in each or "gate failed" in each for each in said)
     assert registry.champion_of(job.client, CTR_MODEL) == champion
+
+
+def newest(job: nightly.Job) -> str:
+    found = job.client.search_model_versions(f"name='{CTR_MODEL}'")
+    return str(max(int(each.version) for each in found))
+
+
+def test_a_champion_that_moves_during_the_night_is_not_promoted_over(
+    job: nightly.Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody promotes while the CVR model is fitted."""
+    learn, said = nightly.train_on, []
+    theirs = add_version(job.client, CTR_MODEL, None)
+
+    def promote_at_cvr(*given: Any, rate: str, **named: Any) -> Any:
+        if rate == "cvr":
+            job.client.set_registered_model_alias(CTR_MODEL, "champion", theirs)
+            raise InvalidRequest("can't train on so few")
+        return learn(*given, rate=rate, **named)
+
+    job.client.delete_registered_model_alias(CTR_MODEL, "champion")
+    monkeypatch.setattr(nightly, "train_on", promote_at_cvr)
+    monkeypatch.setattr(nightly, "conversions_in", lambda _: (1, 1))
+    (ctr,) = nightly.retrain(with_few_conversions(job, said))
+    assert ctr.verdict.passed, ctr.verdict.reasons
+    assert registry.champion_of(job.client, CTR_MODEL) == theirs
+    note = "the champion moved meanwhile; not promoted"
+    assert ctr.note == note
+    assert f"{CTR_MODEL} {ctr.version}: {note}" in said
+    assert note in str(nightly._outcome([ctr])["progress"])
+
+
+def test_what_the_gate_refused_stays_refused_when_the_run_dies(
+    job: nightly.Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise StoreUnavailable("killed")
+
+    monkeypatch.setattr(nightly, "log_judged_plot", die)
+    with pytest.raises(StoreUnavailable):
+        nightly.retrain(replace(job, spec=spec_of(largest_importance=0.01)))
+    found = tags(job, newest(job))
+    assert found["gate"] == "failed"
+    assert "no feature rules" in found["gate_reasons"]
+
+
+def test_a_service_that_is_away_is_no_verdict(job: nightly.Job) -> None:
+    job.client.delete_registered_model_alias(CTR_MODEL, "champion")
+    with dry_run_service(503) as service, pytest.raises(StoreUnavailable, match="not now"):
+        nightly.retrain(
+            replace(job, spec=spec_of(dry_run=True, dry_run_waits_s=0.0), service=service)
+        )
+    assert tags(job, newest(job))["gate"] == "pending"
+    assert registry.champion_of(job.client, CTR_MODEL) is None
 
 
 def test_conversions_in_too_few_rows_cost_the_cvr_model_alone(

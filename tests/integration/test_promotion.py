@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import pytest
 from mlflow import MlflowClient
 
 from bidding.batch import ScoreBatch
+from bidding.errors import ModelRefused
 from deployments.model_slot import FIRST_PAUSE_S, ModelSlot
+from stores import model_check, model_registry
 from stores.audit import Author
 from stores.feature_contract import load_contract
 from stores.key_types import SCOPES
 from stores.model_fetch import ModelFiles
-from stores.model_registry import CHAMPION, CTR_MODEL, MemoryRegistry, MlflowRegistry
+from stores.model_files import FILES
+from stores.model_registry import CHALLENGER, CHAMPION, CTR_MODEL, MemoryRegistry, MlflowRegistry
 from stores.open_keys import open_keys
 from stores.redis_blobs import RedisBlobs
 from stores.settings import Settings
@@ -134,6 +138,63 @@ async def test_a_bad_model_is_refused_and_the_old_one_serves_on(
     assert slot.report.reloads["refused"] == 1
 
 
+@pytest.fixture
+def download(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
+    """Downloads version 1, as the check does."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", world.uri)
+    return lambda: model_check.download(CTR_MODEL, "1", tmp_path)
+
+
+def test_only_the_files_of_a_model_are_downloaded(
+    download: Callable[[], Path], tmp_path: Path
+) -> None:
+    assert download() == tmp_path
+    assert {each.name for each in tmp_path.iterdir()} == set(FILES)
+
+
+def test_what_is_too_large_is_not_downloaded(
+    download: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_check, "LARGEST_FILE", 10_000)
+    with pytest.raises(ModelRefused, match="larger than 10000 bytes"):
+        download()
+    assert not list(tmp_path.iterdir())
+
+
+SMALL_FILES = """
+import resource
+limit = resource.setrlimit
+def lower(which, limits):
+    limit(which, (10_000, 10_000) if which == resource.RLIMIT_FSIZE else limits)
+resource.setrlimit = lower
+"""
+
+
+async def test_what_grows_beyond_what_was_listed_is_refused(world: World, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SMALL_FILES)
+    environment = {"MLFLOW_TRACKING_URI": world.uri, "PYTHONPATH": str(tmp_path)}
+    files = ModelFiles(tmp_path / "models", None, os.environ | environment)
+    with pytest.raises(ModelRefused, match="File too large"):
+        await files.fetch(CTR_MODEL, "1")
+    assert {each.name for each in (tmp_path / "models" / CTR_MODEL).iterdir()} == {".1.lock", "1"}
+
+
+async def test_a_new_version_pushes_old_ones_off_the_disk_that_nobody_serves(
+    world: World, tmp_path: Path
+) -> None:
+    home = tmp_path / "models" / CTR_MODEL
+    for version in range(11, 20):
+        (home / str(version)).mkdir(parents=True)
+        age_s = 60 if version == 13 else 3_600  # another replica is about to load it
+        os.utime(home / str(version), (time.time() - age_s,) * 2)
+    (home / "last_good").write_text("11")
+    files = ModelFiles(tmp_path / "models", None, os.environ | {"MLFLOW_TRACKING_URI": world.uri})
+    files.note_served(CTR_MODEL, CHALLENGER, "12")
+    await files.fetch(CTR_MODEL, "1")
+    left = sorted(int(each.name) for each in home.iterdir() if each.name.isdecimal())
+    assert left == [1, 11, 12, 13, 15, 16, 17, 18, 19]
+
+
 async def test_a_registry_that_gives_no_files_refuses_no_version(
     world: World, tmp_path: Path
 ) -> None:
@@ -160,6 +221,16 @@ async def test_a_replica_starts_without_mlflow_from_disk_and_from_redis(
         await slot.start()
         assert slot.report.version == "1", place
         assert not slot.report.registry_reachable
+
+
+async def test_versions_beyond_the_first_page_are_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_registry, "_PAGE", 2)
+    made = [add_version(world.client, "many", None) for _ in range(5)]
+    async with MlflowRegistry(world.uri, timeout_s=20.0) as source:
+        found = await source.versions("many")
+    assert [each.version for each in found] == made[::-1]
 
 
 @pytest.fixture

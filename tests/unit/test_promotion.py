@@ -1,5 +1,7 @@
 """Moving the champion: who may go where, and what the history says."""
 
+from contextlib import suppress
+
 import pytest
 
 from bidding.errors import Conflict, NotFound, StoreUnavailable
@@ -59,6 +61,28 @@ async def test_a_version_that_the_gate_failed_needs_force(promotions: Promotions
     assert await champion(promotions) == "2"
 
 
+async def test_a_version_that_the_gate_is_not_done_with_needs_force(
+    promotions: Promotions,
+) -> None:
+    await promotions.registry.tag(CTR_MODEL, "2", "gate", "pending")
+    with pytest.raises(Conflict, match="not judged adbid-ctr 2 to the end"):
+        await promote_all(promotions, "2")
+    await promotions.promote(CTR_MODEL, "2", ANN, force=True)
+    assert await champion(promotions) == "2"
+
+
+async def test_a_promotion_over_another_champion_than_expected_is_none(
+    promotions: Promotions,
+) -> None:
+    await promotions.promote(CTR_MODEL, "1", ANN, expected=None)
+    for expected in (None, "3"):
+        with pytest.raises(Conflict, match="the champion moved meanwhile"):
+            await promotions.promote(CTR_MODEL, "2", ANN, expected=expected)
+    assert await champion(promotions) == "1"
+    await promotions.promote(CTR_MODEL, "2", ANN, expected="1")
+    assert await champion(promotions) == "2"
+
+
 async def test_rollbacks_go_back_step_by_step_to_the_first(promotions: Promotions) -> None:
     await promote_all(promotions, "1", "2", "3")
     assert (await promotions.roll_back(CTR_MODEL, ANN)).move.to_version == "2"
@@ -87,6 +111,48 @@ async def test_moves_made_elsewhere_are_noticed_once(promotions: Promotions) -> 
     assert await promotions.notice(CTR_MODEL) == []
     assert (await promotions.roll_back(CTR_MODEL, ANN)).move.to_version == "1"
     assert await promotions.notice(CTR_MODEL) == []
+
+
+class LateRegistry(MemoryRegistry):
+    """Moves aliases and does not answer in time; where `gone`, not to the question after it
+    either."""
+
+    def __init__(self, *, gone: bool) -> None:
+        super().__init__()
+        self.late = False
+        self.gone = gone
+
+    async def set_alias(self, name: str, alias: str, version: str) -> None:
+        await super().set_alias(name, alias, version)
+        if self.late:
+            self.down = self.gone
+            raise StoreUnavailable("MLflow does not answer: ReadTimeout")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_rollback_that_mlflow_answers_late_is_not_undone_by_the_next(gone: bool) -> None:
+    registry = LateRegistry(gone=gone)
+    for version in ("1", "2"):
+        registry.add(ModelVersion(CTR_MODEL, version))
+    promotions = Promotions(registry, MemoryModelChanges())
+    await promote_all(promotions, "1", "2")
+    registry.late = True
+    with suppress(StoreUnavailable):
+        await promotions.roll_back(CTR_MODEL, ANN)
+    registry.late = registry.down = False
+    assert await champion(promotions) == "1"
+    noticed = await promotions.notice(CTR_MODEL)
+    assert [change.move.kind for change in noticed] == ["rollback"] * gone
+    with pytest.raises(Conflict, match="nothing to go back to"):
+        await promotions.roll_back(CTR_MODEL, ANN)
+    assert await champion(promotions) == "1"
+
+
+async def test_a_challenger_that_was_one_before_is_no_rollback(promotions: Promotions) -> None:
+    for version in ("1", "2", "1"):
+        await promotions.registry.set_alias(CTR_MODEL, CHALLENGER, version)
+        (noticed,) = await promotions.notice(CTR_MODEL)
+        assert noticed.move.kind == "promote"
 
 
 async def test_an_automatic_rollback_goes_back_tags_and_says_why(promotions: Promotions) -> None:
