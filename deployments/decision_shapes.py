@@ -40,13 +40,18 @@ class DecisionPage(Struct):
 
 
 class DecisionBid(Struct):
-    """One bid with what its value was made of; null where it could not be valued."""
+    """One bid with what its value was made of; null where it could not be valued.
+
+    `min_vpi` and `max_vpi` are the bid's own, as they were sent; null where it gave none.
+    """
 
     bid_id: str
     brand_id: int | None
     pricing_model: Literal["CPM", "CPC", "CPA", "CPA_PERCENT"]
     amount: float
     aov: float | None
+    min_vpi: float | None
+    max_vpi: float | None
     creative_type: str
     rank: int | None
     vpi: float | None
@@ -123,6 +128,8 @@ def _bids(logged: LoggedBids) -> list[DecisionBid]:
             pricing_model=PricingModel(int(bids.pricing_models[i])).name,  # type: ignore[arg-type]
             amount=float(bids.amounts[i]),
             aov=_number(bids.aov[i]),
+            min_vpi=_number(bids.min_vpi[i]),
+            max_vpi=_number(bids.max_vpi[i]),
             creative_type=logged.creative_types[i],
             rank=int(logged.rank[i]) or None,
             vpi=_number(logged.vpi[i]),

@@ -85,6 +85,9 @@ class Banner(Struct):
 
 
 class Overview(Struct):
+    """How things were at `at`, by the service's clock: the last step of `series` may still run."""
+
+    at: datetime
     now: OverviewNow
     series: list[OverviewPoint]
     banners: list[Banner]

@@ -11,15 +11,20 @@ from deployments.catalogue_shapes import NO_NUL
 from stores import model_registry as registry
 from stores.model_changes import Kind
 from stores.model_changes import ModelChange as Change
-from stores.promotion import GATE, gate_reasons
+from stores.promotion import GATE, PENDING, gate_reasons
 
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=NO_NUL)]
 
 
-class Gate(BaseModel):
-    """What the gate said of a version: `none` where it was not asked."""
+Word = Literal["passed", "failed", "pending", "none"]
+_WORDS: dict[str | None, Word] = {"passed": "passed", "failed": "failed", PENDING: "pending"}
 
-    verdict: Literal["passed", "failed", "none"]
+
+class Gate(BaseModel):
+    """What the gate said of a version: `none` where it was not asked, `pending` where it is not
+    done, for good where its run died."""
+
+    verdict: Word
     reasons: list[str]
 
 
@@ -88,9 +93,13 @@ class Live(BaseModel):
 
 
 class Model(BaseModel):
-    """One model: what is registered, what serves, what was."""
+    """One model: what is registered, what serves, what was.
+
+    `previous_champion` is where a rollback goes; null where there is nothing to go back to.
+    """
 
     name: str
+    previous_champion: str | None
     versions: list[ModelVersion]
     replicas: list[Replica]
     history: list[ModelChange]
@@ -108,7 +117,7 @@ class Models(BaseModel):
 
 
 class PromoteIn(BaseModel):
-    """Which version is to serve, and why; `force` takes one that the gate failed."""
+    """Which version is to serve, and why; `force` takes one that the gate did not pass."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -141,11 +150,7 @@ class Reliability(BaseModel):
 
 def version_of(version: registry.ModelVersion, metrics: Mapping[str, float]) -> ModelVersion:
     """A registered version with its run's metrics."""
-    verdict = version.tags.get(GATE)
-    gate = Gate(
-        verdict="passed" if verdict == "passed" else "failed" if verdict == "failed" else "none",
-        reasons=gate_reasons(version),
-    )
+    gate = Gate(verdict=_WORDS.get(version.tags.get(GATE), "none"), reasons=gate_reasons(version))
     return ModelVersion(
         version=version.version,
         created_at=datetime.fromtimestamp(version.created_at_ms / 1000, UTC),

@@ -25,7 +25,7 @@ from deployments.model_shapes import (
 )
 from stores.live_quality import LiveQuality, Span
 from stores.model_registry import CHALLENGER, CHAMPION, ModelVersion
-from stores.promotion import MODELS, Promotions, find_version
+from stores.promotion import MODELS, Promotions, find_version, previous_champion
 
 RELIABILITY = "reliability.json"
 # Of the newest so many versions the metrics are read; a finished run's never change.
@@ -112,11 +112,17 @@ class ModelView:
         history = await self._promotions.changes.fetch(name, limit=SHOWN_CHANGES)
         return Model(
             name=name,
+            previous_champion=await self._previous(name, versions),
             versions=[version_of(*each) for each in zip(versions, metrics, strict=True)],
             replicas=replicas_of(name, reports),
             history=[change_of(change) for change in history],
             live=await self._live(name, versions, reports),
         )
+
+    async def _previous(self, name: str, versions: list[ModelVersion]) -> str | None:
+        moves = await self._promotions.changes.fetch(name, CHAMPION)
+        now = _aliases(versions).get(CHAMPION)
+        return previous_champion(moves, now, {each.version for each in versions})
 
     async def _metrics(self, version: ModelVersion) -> dict[str, float]:
         known = self._figures.get(version.run_id)
@@ -134,7 +140,7 @@ class ModelView:
     ) -> Live:
         now = self._clock()
         span = Span(now - timedelta(days=self._days), now)
-        at = {alias: each.version for each in versions for alias in each.aliases}
+        at = _aliases(versions)
         champion, challenger = at.get(CHAMPION), at.get(CHALLENGER)
         if champion is None:
             return Live(champion=None, challenger=None)
@@ -148,6 +154,10 @@ class ModelView:
             challenger=_side(both.challenger, both.bundles),
             disagreement=disagreement_of(name, champion, challenger, reports),
         )
+
+
+def _aliases(versions: list[ModelVersion]) -> dict[str, str]:
+    return {alias: each.version for each in versions for alias in each.aliases}
 
 
 def _side(sums: LiveSums, bundles: int) -> LiveSide:

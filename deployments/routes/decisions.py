@@ -21,21 +21,24 @@ PATH = "/api/decisions"
 MOST_ON_A_PAGE = 500
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Text = Annotated[str, Field(max_length=64)]
+# By the last of the ids that a millisecond can have, nothing that was decided in it is left out.
+LAST_CHANCE = b"\xff" * CHANCE_BYTES
+BEFORE = (
+    "The `decision_id` of the last decision of the page before. A time also does, and repeats "
+    "what was decided in its millisecond."
+)
 _encode = msgspec.json.Encoder().encode
 
 
 class DecisionsQuery(BaseModel):
-    """All that is given must hold; with both, that brand's bid has that reason.
-
-    `before` is the id, or the time, of the last decision of the page before.
-    """
+    """All that is given must hold; with both, that brand's bid has that reason."""
 
     model_config = ConfigDict(extra="forbid")
 
     slot_id: Id | None = None
     brand_id: Id | None = None
     reason: Text | None = None
-    before: Text | None = None
+    before: Text | None = Field(default=None, description=BEFORE)
     limit: int = Field(default=50, ge=1, le=MOST_ON_A_PAGE)
 
 
@@ -112,7 +115,7 @@ def _before(text: str | None) -> UUID | None:
     except ValueError:
         raise wrong("before", "is neither a decision_id nor a time (ISO 8601)") from None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return decision_id(at, bytes(CHANCE_BYTES))
+    return decision_id(at, LAST_CHANCE)
 
 
 def _json(found: msgspec.Struct) -> Response:

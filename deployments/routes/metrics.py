@@ -212,7 +212,7 @@ def overview_of(
     first = now.replace(second=0, microsecond=0) - MINUTE
     newest = [each for each in last if each.at >= first]
     lately = point_of(first, (now - first).total_seconds(), newest)
-    return Overview(_now(lately, models), series, banners)
+    return Overview(now, _now(lately, models), series, banners)
 
 
 def _now(point: OverviewPoint, models: dict[str, str | None]) -> OverviewNow:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from bidding.errors import TooManyAttempts, Unauthorized
 from deployments import openapi
 from deployments.access import COOKIE, PUBLIC, SESSION_S, Access, check_same_site
-from stores.key_types import KeyRecord, Scope
+from stores.key_types import KeyRecord, Scope, refused
 
 PATH = "/api/session"
 
@@ -86,8 +86,15 @@ def build(access: Access) -> APIRouter:
 
 
 def _session(key: KeyRecord, expires_at: int | None) -> Session:
-    until = None if expires_at is None else datetime.fromtimestamp(expires_at, UTC)
+    until = None if expires_at is None else _time_of(expires_at)
     return Session(name=key.name, scopes=key.scopes, expires_at=until)
+
+
+def _time_of(expires_at: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(expires_at, UTC)
+    except (OverflowError, ValueError):  # beyond the calendar: no cookie that we made
+        raise refused() from None
 
 
 def _is_https(request: Request) -> bool:

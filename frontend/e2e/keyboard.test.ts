@@ -69,6 +69,7 @@ test("from signing in to a saved strategy, without a mouse", async () => {
   await tabTo(page, page.getByRole("button", { name: "Save", exact: true }));
   await page.keyboard.press("Enter");
   await page.getByText("is saved and live").waitFor();
+  await expect.poll(() => focused(page)).toContain(`Edit ${before.name}`);
   const saved = await read<{ vpi_multiplier: number; version: number }>(`/strategies/${STRATEGY}`);
   expect(saved.vpi_multiplier).toBe(wanted);
   const { name, vpi_multiplier, priority } = before;
@@ -101,6 +102,7 @@ test("a dialog keeps the focus within, gives it back, closes with Escape, and mo
   await open(page, "/app/strategies?edit=1");
   await page.getByRole("textbox", { name: /^VPI multiplier of/ }).press("Escape");
   await page.getByRole("textbox", { name: /^VPI multiplier of/ }).waitFor({ state: "detached" });
+  await expect.poll(() => focused(page)).toContain("edit-strategy-1");
   await page.close();
 });
 

@@ -2,7 +2,7 @@ import type { TestSpecification } from "vitest/node";
 import { BaseSequencer } from "vitest/node";
 
 /** The journeys first: pages are looked at when something has happened. What hangs comes last. */
-const ORDER = ["client", "journeys", "keyboard", "pages", "stability", "failures", "banners"];
+const ORDER = ["client", "journeys", "lasting", "keyboard", "pages", "stability", "failures", "banners"];
 
 export class InOrder extends BaseSequencer {
   override sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -2,11 +2,11 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 import { Shell } from "./components/shell/Shell";
 import { NotFound, PageFailed } from "./components/shell/Failures";
 import { filters, flag, id, moment, oneOf, parseSearch, stringifySearch, text } from "./lib/filters";
-import { PRESETS } from "./lib/ranges";
+import { PRESETS, REASON_PRESETS } from "./lib/ranges";
 import { LOSING_REASONS } from "./lib/reasons";
 import { Overview } from "./routes/overview/Overview";
 
-const span = { range: oneOf(...PRESETS), from: moment, to: moment };
+const span = { from: moment, to: moment };
 const list = { name: text, offset: id, history: id };
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: PageFailed });
@@ -25,6 +25,7 @@ const value = createRoute({
   component: lazyRouteComponent(() => import("./routes/value/Value"), "Value"),
   validateSearch: filters({
     ...span,
+    range: oneOf(...PRESETS),
     granularity: oneOf("hour", "day"),
     group_by: oneOf("dow", "slot", "partner", "brand", "device"),
     slot_id: id,
@@ -59,7 +60,7 @@ const reasons = createRoute({
   getParentRoute,
   path: "/app/reasons",
   component: lazyRouteComponent(() => import("./routes/reasons/Reasons"), "Reasons"),
-  validateSearch: filters({ ...span, granularity: oneOf("hour", "day"), show: oneOf("nobids", "all") }),
+  validateSearch: filters({ ...span, range: oneOf(...REASON_PRESETS), granularity: oneOf("hour", "day"), show: oneOf("nobids", "all") }),
 });
 
 const estimates = createRoute({

@@ -1,12 +1,13 @@
 """`/api/events`, `/api/decisions` and `/api/metrics` over HTTP, on the stores' twins."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import numpy as np
 import pytest
 
 from deployments import api
@@ -140,9 +141,33 @@ async def test_decisions_are_listed_newest_first_page_by_page(service: Service) 
     assert [item["decision_id"] for item in first] == made[:1:-1]
     rest = await service.get("/api/decisions", before=first[-1]["decision_id"])
     assert [item["decision_id"] for item in rest.json()["items"]] == made[1::-1]
-    by_time = await service.get("/api/decisions", before=first[-1]["decided_at"])
-    assert by_time.json() == rest.json()
     assert first[0]["bids"] == 4
+
+
+async def decide_at_once(service: Service, count: int) -> list[str]:
+    """Decisions of one millisecond and an earlier one, newest first."""
+    now = lately()
+    made = [a_decision(number, now, bids=1) for number in range(count, 1, -1)]
+    made.append(a_decision(1, now - timedelta(milliseconds=1), bids=1))
+    await service.decisions.record([row_of(decision) for decision in made], [])
+    return [str(decision.decision_id) for decision in made]
+
+
+async def test_decisions_of_one_millisecond_are_paged_by_id(service: Service) -> None:
+    made = await decide_at_once(service, 120)
+    paged: list[str] = []
+    for _ in range(3):
+        before = {"before": paged[-1]} if paged else {}
+        page = (await service.get("/api/decisions", limit=50, **before)).json()["items"]
+        paged += [item["decision_id"] for item in page]
+    assert paged == made
+
+
+async def test_a_time_leaves_out_nothing_of_its_millisecond(service: Service) -> None:
+    made = await decide_at_once(service, 5)
+    (first,) = (await service.get("/api/decisions", limit=1)).json()["items"]
+    rest = (await service.get("/api/decisions", before=first["decided_at"])).json()["items"]
+    assert [item["decision_id"] for item in rest] == made
 
 
 async def test_decisions_are_found_by_slot_brand_and_reason(service: Service) -> None:
@@ -180,6 +205,18 @@ async def test_one_decision_has_its_bids_whose_factors_make_the_value(service: S
     for bid in found["results"][:3]:
         product = bid["base_value"] * bid["quality_multiplier"] * bid["vpi_multiplier"]
         assert bid["vpi"] == pytest.approx(product)
+
+
+async def test_a_bid_is_shown_with_the_limits_that_it_gave(service: Service) -> None:
+    made = a_decision(1, lately(), bids=2)
+    limited = replace(made.evaluation.bids, min_vpi=np.array([0.002, np.nan]))
+    made = replace(made, evaluation=replace(made.evaluation, bids=limited))
+    await service.decisions.record([row_of(made)], [bids_row_of(made)])
+    found = (await service.get(f"/api/decisions/{made.decision_id}")).json()["results"]
+    assert {bid["bid_id"]: (bid["min_vpi"], bid["max_vpi"]) for bid in found} == {
+        "b1": (0.002, None),
+        "b2": (None, None),
+    }
 
 
 async def test_an_unknown_decision_is_404(service: Service) -> None:
@@ -233,6 +270,7 @@ async def test_the_overview_says_what_happens_now(service: Service, minutes: int
     assert now["models"] == {"ctr": "3", "cvr": None}
     assert overview["banners"][0]["text"] == "Answering without: redis"
     assert overview["series"] or minutes == 1  # they were decided just before it, perhaps
+    assert abs(datetime.fromisoformat(overview["at"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,13 @@ async def test_a_cookie_ends(doors: Doors) -> None:
             assert answer.status_code == (200 if value == far else 401)
 
 
+async def test_a_cookie_that_ends_beyond_the_calendar_is_401(doors: Doors) -> None:
+    token = await doors.token("ops")
+    async with doors.client() as client:
+        headers = {"Cookie": f"{COOKIE}={token}.{'9' * 12}"}
+        assert (await client.get("/api/session", headers=headers)).status_code == 401
+
+
 async def test_failed_sign_ins_are_limited(doors: Doors) -> None:
     token = await doors.token("ops")
     async with doors.client() as client:

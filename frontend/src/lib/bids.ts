@@ -2,9 +2,10 @@
 
 import type { BidIn, Decision, DecisionBid, ScoreAnswer, ScoreRequest } from "./api/types";
 import { readExplanation, type Explanation } from "./explain";
+import * as format from "./format";
 import { isNoBid } from "./reasons";
 
-export interface JudgedBid extends Omit<DecisionBid, "aov"> {
+export interface JudgedBid extends Omit<DecisionBid, "aov" | "min_vpi" | "max_vpi"> {
   explanation?: Explanation | undefined;
 }
 
@@ -32,6 +33,13 @@ export function judged(bundle: ScoreRequest, answer: ScoreAnswer): JudgedBid[] {
       explanation,
     };
   });
+}
+
+/** What the winner pays, in its own pricing model; and the value that it had to reach, which weighs quality and strategy too. */
+export function priceOf({ bids }: ScoreRequest, winner: NonNullable<ScoreAnswer["winner"]>): string {
+  const { bid_id, clearing_amount, clearing_price } = winner;
+  const model = bids.find((bid) => bid.bid_id === bid_id)?.pricing_model ?? "";
+  return `Pays ${format.amount(model, clearing_amount)} ${format.pricingUnit(model)}; clears at VPI ${format.perThousand(clearing_price)} per 1,000.`;
 }
 
 /** The explanations of an answer, by bid. */
@@ -73,7 +81,7 @@ function strings(value: unknown): string[] {
 
 /** A bid of an unknown brand can't be sent again: the log has no key of it. */
 function bidOf(bid: DecisionBid): BidIn[] {
-  const { bid_id, brand_id, pricing_model, amount, aov, creative_type } = bid;
+  const { bid_id, brand_id, pricing_model, amount, aov, min_vpi, max_vpi, creative_type } = bid;
   if (typeof brand_id !== "number" || brand_id < 1) return [];
   return [
     {
@@ -81,7 +89,9 @@ function bidOf(bid: DecisionBid): BidIn[] {
       brand_id,
       pricing_model,
       amount,
-      ...(typeof aov === "number" && { aov }),
+      ...(aov !== null && { aov }),
+      ...(min_vpi !== null && { min_vpi }),
+      ...(max_vpi !== null && { max_vpi }),
       creative_type,
     },
   ];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bidDraft, draftFrom, exampleDraft, readBundle } from "./bundle";
+import { bidDraft, draftFrom, exampleDraft, isLimited, readBundle } from "./bundle";
 
 test("the example has one bid of each pricing model and is valid", () => {
   const { bundle } = readBundle(exampleDraft(7, [1, 2, 3, 4]));
@@ -7,10 +7,13 @@ test("the example has one bid of each pricing model and is valid", () => {
   expect(bundle?.bids.at(-1)).toMatchObject({ amount: 0.08, aov: 60 });
 });
 
-test("a bundle that is read again is the same bundle", () => {
+test("a bundle that is read again is the same bundle, with what the form does not show", () => {
   const { bundle } = readBundle(exampleDraft(7, [1, 2, 3, 4]));
   if (!bundle) throw new Error("the example is valid");
-  expect(readBundle(draftFrom({ ...bundle, segments: ["10063"] })).bundle).toEqual({ ...bundle, segments: ["10063"] });
+  const bids = bundle.bids.map((bid) => ({ ...bid, min_vpi: 0.001, max_vpi: 0.01 }));
+  const draft = draftFrom({ ...bundle, bids, segments: ["10063"] });
+  expect(readBundle(draft).bundle).toEqual({ ...bundle, bids, segments: ["10063"] });
+  expect(draft.bids.every(isLimited)).toBe(true);
 });
 
 test("problems stand at the paths that the service would name", () => {

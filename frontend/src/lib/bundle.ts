@@ -15,6 +15,8 @@ export interface BidDraft {
   amount: string;
   aov: string;
   creative: string;
+  /** What the form does not show but a logged bid carried: its thresholds. */
+  rest: Partial<BidIn>;
 }
 
 export interface BundleDraft {
@@ -29,7 +31,11 @@ export interface BundleDraft {
 const TMAX_MS = 2_000;
 
 export function bidDraft(key: number, brandId?: number): BidDraft {
-  return { key, bidId: `b${key}`, brandId, pricing: "CPC", amount: "0.50", aov: "", creative: "banner" };
+  return { key, bidId: `b${key}`, brandId, pricing: "CPC", amount: "0.50", aov: "", creative: "banner", rest: {} };
+}
+
+export function isLimited({ rest: { min_vpi, max_vpi } }: BidDraft): boolean {
+  return typeof min_vpi === "number" || typeof max_vpi === "number";
 }
 
 /** A first bundle to play with: one bid of each pricing model, as far as there are brands. */
@@ -49,15 +55,20 @@ export function draftFrom(request: ScoreRequest): BundleDraft {
     device: device_type,
     auction,
     rest,
-    bids: bids.map((bid, index) => ({
-      key: index + 1,
-      bidId: bid.bid_id,
-      brandId: bid.brand_id ?? undefined,
-      pricing: bid.pricing_model,
-      amount: typedNumber(bid.amount),
-      aov: typedNumber(bid.aov),
-      creative: bid.creative_type ?? "",
-    })),
+    bids: bids.map((bid, index) => bidDraftFrom(bid, index + 1)),
+  };
+}
+
+function bidDraftFrom({ bid_id, brand_id, pricing_model, amount, aov, creative_type = "", ...rest }: BidIn, key: number): BidDraft {
+  return {
+    key,
+    bidId: bid_id,
+    brandId: brand_id ?? undefined,
+    pricing: pricing_model,
+    amount: typedNumber(amount),
+    aov: typedNumber(aov),
+    creative: creative_type,
+    rest,
   };
 }
 
@@ -86,6 +97,7 @@ function readBid(bid: BidDraft, path: string, problems: Record<string, string>):
   if (amount.problem !== undefined) problems[`${path}.amount`] = amount.problem;
   if (aov.problem !== undefined) problems[`${path}.aov`] = aov.problem;
   return {
+    ...bid.rest,
     bid_id: bid.bidId.trim(),
     brand_id: bid.brandId ?? 0,
     pricing_model: bid.pricing,

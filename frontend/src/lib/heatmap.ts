@@ -29,6 +29,17 @@ export interface Grid {
   cells: ReadonlyMap<string, ReadonlyMap<string, Cell>>;
 }
 
+export interface Spot {
+  row: number;
+  column: number;
+}
+
+/** The spot of a grid that is nearest: other filters make another grid. */
+export function nearest({ rows, columns }: Grid, { row, column }: Spot): Spot {
+  const within = (place: number, size: number) => Math.min(size - 1, Math.max(0, place));
+  return { row: within(row, rows.length), column: within(column, columns.length) };
+}
+
 export const WEEK = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] as const;
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 const DAY = 86_400_000;

@@ -1,17 +1,20 @@
-/** Time ranges: a preset counted back from now, or two moments. */
+/** Time ranges: a preset counted back from the running hour, or two moments. */
 
-export const PRESETS = ["24h", "7d", "28d", "90d", "all"] as const;
+export const PRESETS = ["24h", "7d", "28d", "90d", "365d"] as const;
 export type Preset = (typeof PRESETS)[number];
+
+/** Bids are counted for 35 days: retention_days of configs/events.yaml. */
+export const REASON_PRESETS = ["24h", "7d", "28d"] as const satisfies Preset[];
 
 export const PRESET_LABELS: Readonly<Record<Preset, string>> = {
   "24h": "24 hours",
   "7d": "7 days",
   "28d": "28 days",
   "90d": "90 days",
-  all: "All time",
+  "365d": "Past year",
 };
 
-const HOURS: Readonly<Record<Exclude<Preset, "all">, number>> = { "24h": 24, "7d": 168, "28d": 672, "90d": 2160 };
+const HOURS: Readonly<Record<Preset, number>> = { "24h": 24, "7d": 168, "28d": 672, "90d": 2160, "365d": 8760 };
 const HOUR = 3_600_000;
 
 export interface Span {
@@ -23,13 +26,10 @@ export interface ChosenRange extends Span {
   range?: Preset;
 }
 
-/** The span to ask for. Presets start on a full hour, so that a reload asks the same. */
-export function spanOf(chosen: ChosenRange, fallback: Preset, now: number): Span {
+/** The span to ask for, where `hour` is when the running hour began. */
+export function spanOf(chosen: ChosenRange, fallback: Preset, hour: number): Span {
   if (chosen.from !== undefined || chosen.to !== undefined) {
     return { ...(chosen.from && { from: chosen.from }), ...(chosen.to && { to: chosen.to }) };
   }
-  const preset = chosen.range ?? fallback;
-  if (preset === "all") return {};
-  const hour = Math.floor(now / HOUR) * HOUR;
-  return { from: new Date(hour - HOURS[preset] * HOUR).toISOString() };
+  return { from: new Date(hour - HOURS[chosen.range ?? fallback] * HOUR).toISOString() };
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { contrast, luminance, swatch } from "./colour";
 import { readExplanation } from "./explain";
 import { filters, id, oneOf, parseSearch, stringifySearch } from "./filters";
-import { arrange, valueAt, type Cell } from "./heatmap";
+import { arrange, nearest, valueAt, type Cell } from "./heatmap";
 import { spread } from "./series";
 import { sparkPath } from "./spark";
 import { overSpan, stacks } from "./tally";
@@ -16,6 +16,12 @@ function cell(bucket: number, group: number, impressions: number): Cell {
 test("hours of the week move with the reader's zone, over the end of the week", () => {
   const grid = arrange([cell(23, 6, 10)], { granularity: "hour", groupBy: "dow", offset: 120 });
   expect(valueAt(grid, "0", "1")?.impressions).toBe(10);
+});
+
+test("the cell in the tab order is one of the grid that is shown", () => {
+  const grid = arrange([cell(3, 1, 1)], { granularity: "hour", groupBy: "slot", offset: 0 });
+  expect(nearest(grid, { row: 20, column: 30 })).toEqual({ row: 0, column: 23 });
+  expect(nearest(grid, { row: -1, column: 5 })).toEqual({ row: 0, column: 5 });
 });
 
 test("a cell without impressions is no data, not zero", () => {

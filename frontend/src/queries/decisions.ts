@@ -1,8 +1,13 @@
 import { keepPreviousData, useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { answer, api } from "@/lib/api/client";
-import type { DecisionQuery, ScoreRequest } from "@/lib/api/types";
+import type { DecisionQuery, DecisionSummary, ScoreRequest } from "@/lib/api/types";
 
 export const DECISIONS_PER_PAGE = 50;
+
+/** By its id: many decisions are of one time. Undefined where this was the last page. */
+export function nextPage({ items }: { items: readonly Pick<DecisionSummary, "decision_id">[] }): string | undefined {
+  return items.length < DECISIONS_PER_PAGE ? undefined : items.at(-1)?.decision_id;
+}
 
 /** Newest first; each further page starts before the oldest decision of the last one. */
 export function useDecisions(query: Omit<DecisionQuery, "before" | "limit">) {
@@ -13,7 +18,7 @@ export function useDecisions(query: Omit<DecisionQuery, "before" | "limit">) {
       const page = { ...query, limit: DECISIONS_PER_PAGE, ...(pageParam && { before: pageParam }) };
       return answer(api.GET("/api/decisions", { params: { query: page }, signal }));
     },
-    getNextPageParam: ({ items }) => (items.length < DECISIONS_PER_PAGE ? undefined : items.at(-1)?.decided_at),
+    getNextPageParam: nextPage,
     placeholderData: keepPreviousData,
   });
 }

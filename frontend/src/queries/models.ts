@@ -37,7 +37,7 @@ export interface Move {
 export function useMoveChampion() {
   const cache = useQueryClient();
   return useMutation({
-    mutationFn: ({ name, reason, version, force = false }: Move): Promise<unknown> => {
+    mutationFn: ({ name, reason, version, force = false }: Move) => {
       const params = { path: { name } };
       return version === undefined
         ? answer(api.POST("/api/models/{name}/rollback", { params, body: { reason } }))

@@ -17,15 +17,19 @@ const MINUTE = 60_000;
 // The service gives a window in about this many steps of whole minutes.
 const POINTS = 180;
 
-/** The whole window: nobody asked anything in the steps that are missing after the first. */
-function overWindow(overview: Overview, minutes: number, now: number): WholeOverview {
+/**
+ * The whole window, up to the time that the service had. Nobody asked anything in the steps that are
+ * missing after the first, but for the one that still runs.
+ */
+export function overWindow(overview: Overview, minutes: number): WholeOverview {
   const step = MINUTE * Math.max(1, Math.ceil(minutes / POINTS));
-  const to = Math.floor(now / step) * step;
+  const to = Math.floor(Date.parse(overview.at) / step) * step;
   const from = to - Math.floor((minutes * MINUTE) / step) * step;
   const first = overview.series[0]?.at;
+  const isIdle = (at: string) => first !== undefined && at > first && Date.parse(at) < to;
   const blank = (at: string) => ({
     at,
-    requests_per_s: first !== undefined && at > first ? 0 : null,
+    requests_per_s: isIdle(at) ? 0 : null,
     p95_ms: null,
     win_rate: null,
     vpi: null,
@@ -39,7 +43,7 @@ export function useOverview(minutes: number) {
   return useQuery({
     queryKey: ["overview", minutes],
     queryFn: async ({ signal }) =>
-      overWindow(await answer(api.GET("/api/metrics/overview", { params: { query: { minutes } }, signal })), minutes, Date.now()),
+      overWindow(await answer(api.GET("/api/metrics/overview", { params: { query: { minutes } }, signal })), minutes),
     refetchInterval: REFRESH_MS,
     placeholderData: keepPreviousData,
   });

@@ -1,4 +1,5 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Problem } from "@/lib/api/problem";
 
 /** What every row that ops edit carries. */
 export interface Edited {
@@ -56,16 +57,19 @@ export interface Change<Input> {
   input: Input;
 }
 
-/** Saves a new item, or a change of one; a stale version is refused with a 412 `Problem`. */
+/** The service has another version of the item than the one here, or none any more. */
+export function isStale(error: Error): boolean {
+  return error instanceof Problem && (error.status === 412 || error.status === 404);
+}
+
+/** Saves a new item, or a change of one; a stale version is refused with a 412 `Problem`, and read again. */
 export function useSave<Item extends Edited, Input>(resource: Resource<Item, Input>) {
   const cache = useQueryClient();
+  const readAgain = () => cache.invalidateQueries({ queryKey: [resource.noun] });
   return useMutation({
     mutationFn: ({ item, input }: Change<Input>) =>
       item ? resource.replace(item.id, item.version, input) : resource.create(input),
-    onSuccess: () =>
-      Promise.all([
-        cache.invalidateQueries({ queryKey: [resource.noun] }),
-        cache.invalidateQueries({ queryKey: ["audit"] }),
-      ]),
+    onSuccess: () => Promise.all([readAgain(), cache.invalidateQueries({ queryKey: ["audit"] })]),
+    onError: (error) => (isStale(error) ? readAgain() : undefined),
   });
 }

@@ -5,14 +5,21 @@ import type { Scope, Session } from "@/lib/api/types";
 
 export const SESSION_KEY = ["session"] as const;
 
-/** The session, or null where nobody is signed in. */
+/** Whose key it is. One that is over is still known: what it showed, and what was typed, waits for its return. */
+export type KnownSession = Session & { over?: true };
+
+export function ended(last: KnownSession | null | undefined): KnownSession | null {
+  return last ? { ...last, over: true } : null;
+}
+
+/** The session, or null where nobody was signed in. */
 export const sessionQuery = queryOptions({
   queryKey: SESSION_KEY,
-  queryFn: async ({ signal }): Promise<Session | null> => {
+  queryFn: async ({ client, signal }): Promise<KnownSession | null> => {
     try {
       return await answer(api.GET("/api/session", { signal }));
     } catch (error) {
-      if (error instanceof Problem && error.status === 401) return null;
+      if (error instanceof Problem && error.status === 401) return ended(client.getQueryData(SESSION_KEY));
       throw error;
     }
   },
@@ -23,7 +30,10 @@ export function useSignIn() {
   const cache = useQueryClient();
   return useMutation({
     mutationFn: (key: string) => answer(api.POST("/api/session", { body: { key } })),
-    onSuccess: (session) => cache.setQueryData(SESSION_KEY, session),
+    onSuccess: (session) => {
+      cache.setQueryData(SESSION_KEY, session);
+      return cache.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION_KEY[0] });
+    },
   });
 }
 

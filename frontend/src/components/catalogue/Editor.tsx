@@ -49,7 +49,7 @@ export function Editor<Item extends Edited, Input>({ resource, specs, more, item
       />
     ));
   return (
-    <Modal title={item ? `Edit ${item.name}` : `New ${resource.entity}`} onClose={onClose}>
+    <Modal title={item ? `Edit ${item.name}` : `New ${resource.entity}`} held onClose={onClose}>
       <form onSubmit={submit} className={css.form} noValidate>
         <div className={css.fields}>{fields(specs)}</div>
         {more && (

@@ -1,6 +1,7 @@
 import type { AuditEntry } from "@/lib/api/types";
 import { changesOf } from "@/lib/changes";
-import { useAudit, useRevert } from "@/queries/audit";
+import { count } from "@/lib/format";
+import { entriesOf, useAudit, useRevert } from "@/queries/audit";
 import { useCan } from "@/queries/session";
 import { Modal } from "../dialog/Modal";
 import { Button } from "../form/Button";
@@ -20,6 +21,8 @@ interface Props {
 /** Who changed what, when and why; each entry can be undone. */
 export function History({ entity, id, title, onClose }: Props) {
   const audit = useAudit(entity, id);
+  const entries = audit.data && entriesOf(audit.data.pages);
+  const total = audit.data?.pages.at(-1)?.total;
   const revert = useRevert();
   const notify = useNotify();
   const mayRevert = useCan("ops");
@@ -35,19 +38,31 @@ export function History({ entity, id, title, onClose }: Props) {
           {revert.error.message}
         </p>
       )}
-      <QueryView query={audit} isEmpty={({ items }) => items.length === 0} empty="Nothing was changed here yet.">
-        {({ items }) => (
-          <ol className={css.history}>
-            {items.map((entry) => (
-              <Entry
-                key={entry.id}
-                entry={entry}
-                named={id === undefined}
-                {...(mayRevert && { onRevert: () => undo(entry) })}
-                busy={revert.isPending && revert.variables.id === entry.id}
-              />
-            ))}
-          </ol>
+      <QueryView query={{ ...audit, data: entries }} isEmpty={(found) => found.length === 0} empty="Nothing was changed here yet.">
+        {(found) => (
+          <>
+            <ol className={css.history}>
+              {found.map((entry) => (
+                <Entry
+                  key={entry.id}
+                  entry={entry}
+                  named={id === undefined}
+                  {...(mayRevert && { onRevert: () => undo(entry) })}
+                  busy={revert.isPending && revert.variables.id === entry.id}
+                />
+              ))}
+            </ol>
+            {audit.hasNextPage && (
+              <p className={css.pager}>
+                <span>
+                  {count(found.length)} of {count(total)}
+                </span>
+                <Button busy={audit.isFetchingNextPage} onClick={() => void audit.fetchNextPage()}>
+                  Show older changes
+                </Button>
+              </p>
+            )}
+          </>
         )}
       </QueryView>
     </Modal>

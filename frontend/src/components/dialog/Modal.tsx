@@ -6,14 +6,16 @@ interface Props {
   title: string;
   lead?: ReactNode;
   wide?: boolean;
+  /** Somebody types in it: a click beside it does not close it. */
+  held?: boolean;
   onClose: () => void;
   children: ReactNode;
 }
 
 /** A dialog that is open as long as it is rendered. Escape and the close button end it. */
-export function Modal({ title, lead, wide = false, onClose, children }: Props) {
+export function Modal({ title, lead, wide = false, held = false, onClose, children }: Props) {
   return (
-    <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
+    <Dialog.Root open disablePointerDismissal={held} onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <Dialog.Backdrop className={css.backdrop} />
         <Dialog.Popup className={`${css.popup} ${wide ? css.wide : ""}`}>

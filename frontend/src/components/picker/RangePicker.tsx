@@ -1,25 +1,26 @@
-import { PRESETS, PRESET_LABELS, type ChosenRange, type Preset } from "@/lib/ranges";
+import { PRESET_LABELS, type ChosenRange, type Preset } from "@/lib/ranges";
 import { fromInput, toInput, zoneName } from "@/lib/time";
 import { useZone } from "@/lib/preferences";
 import { SelectField, TextField } from "../form/Field";
 import css from "./picker.module.css";
 
-interface Props {
+interface Props<Offered extends Preset> {
   chosen: ChosenRange;
-  fallback: Preset;
-  onChoose: (range: { range: Preset | undefined; from: string | undefined; to: string | undefined }) => void;
+  presets: readonly Offered[];
+  fallback: Offered;
+  onChoose: (range: { range: Offered | undefined; from: string | undefined; to: string | undefined }) => void;
 }
 
 const CUSTOM = "custom";
-const OPTIONS = [...PRESETS.map((value) => ({ value, label: PRESET_LABELS[value] })), { value: CUSTOM, label: "From – to" }];
 const WEEK_MS = 604_800_000;
 
 /** A preset, or two moments in the reader's zone. */
-export function RangePicker({ chosen, fallback, onChoose }: Props) {
+export function RangePicker<Offered extends Preset>({ chosen, presets, fallback, onChoose }: Props<Offered>) {
   const zone = useZone();
   const custom = chosen.from !== undefined || chosen.to !== undefined;
+  const options = [...presets.map((value) => ({ value, label: PRESET_LABELS[value] })), { value: CUSTOM, label: "From – to" }];
   const pick = (value: string) => {
-    const preset = PRESETS.find((candidate) => candidate === value);
+    const preset = presets.find((candidate) => candidate === value);
     if (preset) return onChoose({ range: preset, from: undefined, to: undefined });
     const now = Date.now();
     onChoose({ range: undefined, from: new Date(now - WEEK_MS).toISOString(), to: new Date(now).toISOString() });
@@ -30,7 +31,7 @@ export function RangePicker({ chosen, fallback, onChoose }: Props) {
   };
   return (
     <div className={css.range}>
-      <SelectField label="Time range" value={custom ? CUSTOM : (chosen.range ?? fallback)} options={OPTIONS} onValue={pick} />
+      <SelectField label="Time range" value={custom ? CUSTOM : (chosen.range ?? fallback)} options={options} onValue={pick} />
       {custom &&
         (["from", "to"] as const).map((name) => (
           <TextField

@@ -822,14 +822,15 @@ export interface components {
         };
         /**
          * Gate
-         * @description What the gate said of a version: `none` where it was not asked.
+         * @description What the gate said of a version: `none` where it was not asked, `pending` where it is not
+         *     done, for good where its run died.
          */
         Gate: {
             /**
              * Verdict
              * @enum {string}
              */
-            verdict: "passed" | "failed" | "none";
+            verdict: "passed" | "failed" | "pending" | "none";
             /** Reasons */
             reasons: string[];
         };
@@ -866,10 +867,14 @@ export interface components {
         /**
          * Model
          * @description One model: what is registered, what serves, what was.
+         *
+         *     `previous_champion` is where a rollback goes; null where there is nothing to go back to.
          */
         Model: {
             /** Name */
             name: string;
+            /** Previous Champion */
+            previous_champion: string | null;
             /** Versions */
             versions: components["schemas"]["ModelVersion"][];
             /** Replicas */
@@ -1019,7 +1024,7 @@ export interface components {
         };
         /**
          * PromoteIn
-         * @description Which version is to serve, and why; `force` takes one that the gate failed.
+         * @description Which version is to serve, and why; `force` takes one that the gate did not pass.
          */
         PromoteIn: {
             /** Version */
@@ -1687,6 +1692,8 @@ export interface components {
         /**
          * DecisionBid
          * @description One bid with what its value was made of; null where it could not be valued.
+         *
+         *     `min_vpi` and `max_vpi` are the bid's own, as they were sent; null where it gave none.
          */
         DecisionBid: {
             bid_id: string;
@@ -1695,6 +1702,8 @@ export interface components {
             pricing_model: "CPA" | "CPA_PERCENT" | "CPC" | "CPM";
             amount: number;
             aov: number | null;
+            min_vpi: number | null;
+            max_vpi: number | null;
             creative_type: string;
             rank: number | null;
             vpi: number | null;
@@ -1750,8 +1759,12 @@ export interface components {
             reason_code: number;
             bids: number;
         };
-        /** Overview */
+        /**
+         * Overview
+         * @description How things were at `at`, by the service's clock: the last step of `series` may still run.
+         */
         Overview: {
+            at: string;
             now: components["schemas"]["OverviewNow"];
             series: components["schemas"]["OverviewPoint"][];
             banners: components["schemas"]["Banner"][];
@@ -4515,6 +4528,7 @@ export interface operations {
                 slot_id?: number | null;
                 brand_id?: number | null;
                 reason?: string | null;
+                /** @description The `decision_id` of the last decision of the page before. A time also does, and repeats what was decided in its millisecond. */
                 before?: string | null;
                 limit?: number;
             };

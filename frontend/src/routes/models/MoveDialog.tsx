@@ -32,27 +32,28 @@ export function MoveDialog({ name, target, onClose }: Props) {
     move.mutate(
       { name, reason: reason.trim(), ...(target.kind === "promote" && { version, force }) },
       {
-        onSuccess: () => {
-          notify(`${name} v${version} is champion. Replicas follow within seconds.`);
+        onSuccess: ({ to_version }) => {
+          notify(`${name} v${to_version ?? version} is champion. Replicas follow within seconds.`);
           onClose();
         },
       },
     );
   };
-  const failed = target.kind === "promote" && target.version.gate.verdict === "failed";
+  const objection = target.kind === "promote" ? objectionTo(target.version) : undefined;
   return (
     <Modal
       title={target.kind === "promote" ? `Promote ${name} v${version}` : `Roll ${name} back to v${version}`}
       lead={target.kind === "promote" ? "It becomes the champion: live replicas load and check it, then serve it." : `Version ${target.from} stops serving.`}
+      held
       onClose={onClose}
     >
       <form onSubmit={submit} className={css.move} noValidate>
-        {failed && (
+        {objection !== undefined && (
           <p className={css.warning} role="alert">
-            The gate failed this version: {target.version.gate.reasons.join("; ") || "no reason given"}.
+            {objection}
           </p>
         )}
-        {failed && <Toggle label="Promote it all the same" checked={force} onChecked={setForce} />}
+        {objection !== undefined && <Toggle label="Promote it all the same" checked={force} onChecked={setForce} />}
         <TextField label="Reason" autoFocus value={reason} problem={tried ? needed : undefined} onValue={setReason} />
         {move.error && (
           <p className={css.problem} role="alert">
@@ -68,4 +69,9 @@ export function MoveDialog({ name, target, onClose }: Props) {
       </form>
     </Modal>
   );
+}
+
+function objectionTo({ gate: { verdict, reasons } }: ModelVersion): string | undefined {
+  if (verdict === "failed") return `The gate failed this version: ${reasons.join("; ") || "no reason given"}.`;
+  return verdict === "pending" ? "The gate has not judged this version to the end: its run goes on, or died." : undefined;
 }

@@ -22,9 +22,7 @@ export function Versions({ model, reachable }: { model: Model; reachable: boolea
   const versions = [...model.versions].sort((one, other) => Number(other.version) - Number(one.version));
   const shown = all ? versions : versions.slice(0, AT_FIRST);
   const champion = versions.find(isChampion);
-  const before = [...model.history]
-    .filter(({ alias, from_version }) => alias === "champion" && from_version !== null)
-    .sort((one, other) => Date.parse(other.at) - Date.parse(one.at))[0]?.from_version;
+  const before = model.previous_champion;
   const columns: Column<ModelVersion>[] = [
     { key: "version", header: "Version", cell: (row) => <strong>v{row.version}</strong> },
     { key: "aliases", header: "Alias", cell: (row) => <Aliases version={row} /> },
@@ -102,6 +100,7 @@ function Aliases({ version: { aliases } }: { version: ModelVersion }) {
 const VERDICTS = {
   passed: { tone: "good", text: "passed" },
   failed: { tone: "bad", text: "failed" },
+  pending: { tone: "bad", text: "not judged to the end" },
   none: { tone: "plain", text: "not judged" },
 } as const;
 

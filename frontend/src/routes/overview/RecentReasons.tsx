@@ -1,8 +1,8 @@
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
 import { Section } from "@/components/page/Page";
 import { QueryView } from "@/components/state/QueryView";
 import * as format from "@/lib/format";
+import { useHour } from "@/lib/hour";
 import { spanOf } from "@/lib/ranges";
 import { reasonLabel } from "@/lib/reasons";
 import { totals } from "@/lib/tally";
@@ -14,8 +14,7 @@ const HEIGHT = 296;
 
 /** How the bids of the last day fared. */
 export function RecentReasons() {
-  const [openedAt] = useState(() => Date.now());
-  const reasons = useReasons(spanOf({ range: "24h" }, "24h", openedAt), "hour", REFRESH_MS);
+  const reasons = useReasons(spanOf({}, "24h", useHour()), "hour", REFRESH_MS);
   return (
     <Section title="How bids fared, last 24 hours" actions={<Link to="/app/reasons">By hour</Link>}>
       <QueryView query={reasons} height={HEIGHT} isEmpty={({ cells }) => cells.length === 0} empty="No bids in the last 24 hours.">

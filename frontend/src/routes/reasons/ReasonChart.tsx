@@ -1,4 +1,3 @@
-import { useState } from "react";
 import { Bar, BarChart, CartesianGrid, ReferenceArea, Tooltip, XAxis, YAxis } from "recharts";
 import { AXIS, GRID, MARGIN, REST, SERIES, VALUE_AXIS } from "@/components/chart/axes";
 import { ChartTooltip, Legend } from "@/components/chart/ChartTooltip";
@@ -18,6 +17,8 @@ interface Props {
   reasons: readonly string[];
   daily: boolean;
   span: Span;
+  /** The running hour, with which the span ends where it names no end. */
+  hour: number;
 }
 
 const HOUR = 3_600_000;
@@ -27,10 +28,9 @@ function colourOf(index: number): string {
 }
 
 /** Bids per bucket, one colour per reason, the most frequent at the bottom. */
-export default function ReasonChart({ cells, reasons, daily, span }: Props) {
+export default function ReasonChart({ cells, reasons, daily, span, hour }: Props) {
   const zone = useZone();
-  const [openedAt] = useState(() => Date.now());
-  const rows = overSpan(stacks(cells, reasons), span, daily ? 24 * HOUR : HOUR, openedAt);
+  const rows = overSpan(stacks(cells, reasons), span, daily ? 24 * HOUR : HOUR, hour);
   const label = (bucket: string) => (daily ? moment(bucket, "utc", "day").slice(5) : moment(bucket, zone, "time"));
   return (
     <figure className={css.figure} aria-label="Bids by time and reason">

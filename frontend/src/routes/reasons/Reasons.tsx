@@ -1,5 +1,5 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense } from "react";
 import { Choice } from "@/components/form/Choice";
 import { Filters, Page, Section } from "@/components/page/Page";
 import { RangePicker } from "@/components/picker/RangePicker";
@@ -7,7 +7,8 @@ import { Loading, QueryView } from "@/components/state/QueryView";
 import { DataTable, type Column } from "@/components/table/DataTable";
 import type { ReasonCells } from "@/lib/api/types";
 import * as format from "@/lib/format";
-import { spanOf, type Span } from "@/lib/ranges";
+import { useHour } from "@/lib/hour";
+import { REASON_PRESETS, spanOf, type Span } from "@/lib/ranges";
 import { isNoBid, LOSING_REASONS, reasonLabel, REASONS } from "@/lib/reasons";
 import { totals, type ReasonTotal } from "@/lib/tally";
 import { useReasons } from "@/queries/reasons";
@@ -48,20 +49,20 @@ function Examples({ reason: name }: { reason: string }) {
 export function Reasons() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const [openedAt] = useState(() => Date.now());
+  const hour = useHour();
   const { granularity = "hour", show = "nobids" } = search;
-  const span = spanOf(search, "24h", openedAt);
+  const span = spanOf(search, "24h", hour);
   const reasons = useReasons(span, granularity);
   const set = (change: Partial<typeof search>) => void navigate({ search: (last) => ({ ...last, ...change }), replace: true });
   return (
     <Page title="No-bid reasons" lead="Why bids did not win: bids that were never ranked, by time and cause.">
       <Filters>
-        <RangePicker chosen={search} fallback="24h" onChoose={set} />
+        <RangePicker chosen={search} presets={REASON_PRESETS} fallback="24h" onChoose={set} />
         <Choice label="By" value={granularity} options={GRANULARITIES} onValue={(value) => set({ granularity: value })} />
         <Choice label="Show" value={show} options={SHOWN} onValue={(value) => set({ show: value })} />
       </Filters>
       <QueryView query={reasons} height={HEIGHT} isEmpty={({ cells }) => cells.length === 0} empty="No bids in this time range. Choose a longer one.">
-        {({ cells }) => <Tally cells={cells} span={span} daily={granularity === "day"} everything={show === "all"} />}
+        {({ cells }) => <Tally cells={cells} span={span} hour={hour} daily={granularity === "day"} everything={show === "all"} />}
       </QueryView>
     </Page>
   );
@@ -70,11 +71,12 @@ export function Reasons() {
 interface TallyProps {
   cells: ReasonCells;
   span: Span;
+  hour: number;
   daily: boolean;
   everything: boolean;
 }
 
-function Tally({ cells, span, daily, everything }: TallyProps) {
+function Tally({ cells, span, hour, daily, everything }: TallyProps) {
   const all = totals(cells);
   const charted = all.filter(({ code }) => everything || isNoBid(code));
   return (
@@ -84,7 +86,7 @@ function Tally({ cells, span, daily, everything }: TallyProps) {
           <p style={{ padding: 16 }}>Every bid of this time range was ranked.</p>
         ) : (
           <Suspense fallback={<Loading height={HEIGHT} />}>
-            <ReasonChart cells={cells} reasons={charted.map(({ reason }) => reason)} daily={daily} span={span} />
+            <ReasonChart cells={cells} reasons={charted.map(({ reason }) => reason)} daily={daily} span={span} hour={hour} />
           </Suspense>
         )}
       </Section>

@@ -1,5 +1,5 @@
 import { getRouteApi } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { HistoryOf } from "@/components/catalogue/CatalogueList";
 import { Editor } from "@/components/catalogue/Editor";
 import { SearchField } from "@/components/catalogue/SearchField";
@@ -10,17 +10,27 @@ import { useList } from "@/queries/resource";
 import { useCan } from "@/queries/session";
 import { strategies } from "@/queries/strategies";
 import { BLANK, FIELDS } from "./fields";
-import { StrategyTable } from "./StrategyTable";
+import { editButtonId, StrategyTable } from "./StrategyTable";
 
 const route = getRouteApi("/app/strategies");
 const MOST = 200;
 const HEIGHT = 320;
+
+/** An edit that ends gives the focus back to the button that it began with. */
+function useFocusBack(edited: number | undefined): void {
+  const last = useRef(edited);
+  useEffect(() => {
+    if (edited === undefined && last.current !== undefined) document.getElementById(editButtonId(last.current))?.focus();
+    last.current = edited;
+  }, [edited]);
+}
 
 export function Strategies() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const mayEdit = useCan("ops");
   const [making, setMaking] = useState(false);
+  useFocusBack(search.edit);
   const list = useList(strategies, { ...(search.name && { name: search.name }), limit: MOST, offset: 0 });
   const set = (change: Partial<typeof search>) => void navigate({ search: (last) => ({ ...last, ...change }), replace: true, resetScroll: false });
   return (

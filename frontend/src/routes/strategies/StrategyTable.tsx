@@ -19,6 +19,10 @@ interface Props {
   onHistory: (id: number) => void;
 }
 
+export function editButtonId(id: number): string {
+  return `edit-strategy-${id}`;
+}
+
 /** The table; the row under edit holds inputs, with the preview of their effect below it. */
 export function StrategyTable({ strategies, edited, onEdit, onHistory }: Props) {
   const notify = useNotify();
@@ -74,7 +78,7 @@ export function StrategyTable({ strategies, edited, onEdit, onHistory }: Props) 
       cell: (row) => (
         <>
           {onEdit && row.id !== edited?.id && (
-            <Button kind="quiet" aria-label={`Edit ${row.name}`} onClick={() => onEdit(row.id)}>
+            <Button id={editButtonId(row.id)} kind="quiet" aria-label={`Edit ${row.name}`} onClick={() => onEdit(row.id)}>
               Edit
             </Button>
           )}

@@ -42,5 +42,6 @@ function FromDecision({ decisionId }: { decisionId: string }) {
   const decision = useDecision(decisionId);
   if (decision.error) return <Failure error={decision.error} retry={decision.refetch} height={HEIGHT} />;
   if (!decision.data) return <Loading height={HEIGHT} />;
-  return <Workbench key={decisionId} initial={draftFrom(bundleOf(decision.data))} />;
+  const bundle = bundleOf(decision.data);
+  return <Workbench key={decisionId} initial={draftFrom(bundle)} leftOut={decision.data.results.length - bundle.bids.length} />;
 }

@@ -9,8 +9,8 @@ import { Tag } from "@/components/page/Tag";
 import { ItemPicker } from "@/components/picker/ItemPicker";
 import { Problem } from "@/lib/api/problem";
 import type { ScoreAnswer, ScoreRequest } from "@/lib/api/types";
-import { judged } from "@/lib/bids";
-import { bidDraft, readBundle, type BundleDraft } from "@/lib/bundle";
+import { judged, priceOf } from "@/lib/bids";
+import { bidDraft, isLimited, readBundle, type BundleDraft } from "@/lib/bundle";
 import * as format from "@/lib/format";
 import { brands } from "@/queries/brands";
 import { useScore } from "@/queries/decisions";
@@ -24,8 +24,14 @@ const AUCTIONS = [
   { value: "second_price", label: "Second price" },
 ] as const;
 
+interface Props {
+  initial: BundleDraft;
+  /** Bids of a logged decision that can't be sent again. */
+  leftOut?: number;
+}
+
 /** The bundle under construction, and the answer to the one last sent. */
-export function Workbench({ initial }: { initial: BundleDraft }) {
+export function Workbench({ initial, leftOut = 0 }: Props) {
   const [draft, setDraft] = useState(initial);
   const [tried, setTried] = useState(false);
   const score = useScore();
@@ -42,7 +48,7 @@ export function Workbench({ initial }: { initial: BundleDraft }) {
   return (
     <>
       <form onSubmit={submit} noValidate>
-        <Section title="Bundle" note={extras(draft)}>
+        <Section title="Bundle" note={extras(draft, leftOut)}>
           <div className={css.head}>
             <Filters label="Impression">
               <ItemPicker label="Slot" resource={slots} value={draft.slotId} placeholder="Choose" problem={problems.slot_id} onValue={(slotId) => change({ slotId })} />
@@ -69,17 +75,15 @@ export function Workbench({ initial }: { initial: BundleDraft }) {
   );
 }
 
-function extras({ rest }: BundleDraft): string | undefined {
+function extras({ rest, bids }: BundleDraft, leftOut: number): string | undefined {
   const { segments, browser, region, city, site } = rest;
   const texts = [browser, region, city, site].filter(Boolean).join(", ");
-  const said = [texts, segments && format.plural(segments.length, "segment")].filter(Boolean).join("; ");
-  return said === "" ? undefined : `Sent along: ${said}.`;
-}
-
-function price({ bids }: ScoreRequest, { bid_id, clearing_price, clearing_amount }: NonNullable<ScoreAnswer["winner"]>): string {
-  const model = bids.find((bid) => bid.bid_id === bid_id)?.pricing_model;
-  const own = model === undefined || model === "CPM" ? "" : `, as ${format.amount(model, clearing_amount)} ${format.pricingUnit(model)}`;
-  return `Pays ${format.perThousand(clearing_price)} per 1,000 impressions${own}.`;
+  const limited = bids.filter(isLimited).length;
+  const limits = limited > 0 && `VPI thresholds of ${format.plural(limited, "bid")}`;
+  const said = [texts, segments && format.plural(segments.length, "segment"), limits].filter(Boolean).join("; ");
+  const sent = said !== "" && `Sent along: ${said}.`;
+  const missing = leftOut > 0 && `Left out: ${format.plural(leftOut, "bid")} of unknown brands.`;
+  return [sent, missing].filter(Boolean).join(" ") || undefined;
 }
 
 function Answer({ bundle, answer }: { bundle: ScoreRequest; answer: ScoreAnswer }) {
@@ -89,7 +93,7 @@ function Answer({ bundle, answer }: { bundle: ScoreRequest; answer: ScoreAnswer 
   return (
     <Section
       title={winner ? `${brandName(winner.brand_id)} wins` : "No bid won"}
-      note={winner && price(bundle, winner)}
+      note={winner && priceOf(bundle, winner)}
       actions={
         <>
           {answer.degraded.map((part) => (

@@ -1,16 +1,11 @@
 import { useId, useMemo, useState, type KeyboardEvent } from "react";
 import { domainOf, position, swatch } from "@/lib/colour";
 import * as format from "@/lib/format";
-import { valueAt, type Cell, type Grid } from "@/lib/heatmap";
+import { nearest, valueAt, type Cell, type Grid, type Spot } from "@/lib/heatmap";
 import { useDark } from "@/lib/preferences";
 import { CellTooltip } from "./CellTooltip";
 import { Scale } from "./Scale";
 import css from "./value.module.css";
-
-interface Spot {
-  row: number;
-  column: number;
-}
 
 interface Open extends Spot {
   anchor: HTMLElement;
@@ -27,7 +22,8 @@ const STEPS: Readonly<Record<string, Spot>> = {
 export function HeatMap({ grid }: { grid: Grid }) {
   const dark = useDark();
   const tooltipId = useId();
-  const [spot, setSpot] = useState<Spot>({ row: 0, column: 0 });
+  const [left, setLeft] = useState<Spot>({ row: 0, column: 0 });
+  const spot = nearest(grid, left);
   const [open, setOpen] = useState<Open>();
   const domain = useMemo(() => domainOf(valuesOf(grid)), [grid]);
 
@@ -36,8 +32,7 @@ export function HeatMap({ grid }: { grid: Grid }) {
     const step = STEPS[event.key];
     if (!step) return;
     event.preventDefault();
-    const row = Math.min(grid.rows.length - 1, Math.max(0, spot.row + step.row));
-    const column = Math.min(grid.columns.length - 1, Math.max(0, spot.column + step.column));
+    const { row, column } = nearest(grid, { row: spot.row + step.row, column: spot.column + step.column });
     event.currentTarget.querySelector<HTMLElement>(`[data-spot="${row}:${column}"]`)?.focus();
   };
   const show = (anchor: HTMLElement, row: number, column: number) => setOpen({ anchor, row, column });
@@ -70,7 +65,7 @@ export function HeatMap({ grid }: { grid: Grid }) {
                     aria-describedby={open?.row === r && open.column === c ? tooltipId : undefined}
                     tabIndex={r === spot.row && c === spot.column ? 0 : -1}
                     onFocus={(event) => {
-                      setSpot({ row: r, column: c });
+                      setLeft({ row: r, column: c });
                       show(event.currentTarget, r, c);
                     }}
                     onBlur={() => setOpen(undefined)}

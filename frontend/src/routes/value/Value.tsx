@@ -5,6 +5,7 @@ import { Page, Section } from "@/components/page/Page";
 import { QueryView } from "@/components/state/QueryView";
 import type { VpiGrid } from "@/lib/api/types";
 import { arrange, transposed, valueAt, type Grid } from "@/lib/heatmap";
+import { useHour } from "@/lib/hour";
 import { useNarrow, useZone } from "@/lib/preferences";
 import { spanOf } from "@/lib/ranges";
 import { offsetMinutes, zoneName } from "@/lib/time";
@@ -20,10 +21,10 @@ const GROUP_NAMES: Readonly<Partial<Record<string, string>>> = { dow: "day of th
 
 export function Value() {
   const search = route.useSearch();
-  const [openedAt] = useState(() => Date.now());
+  const hour = useHour();
   const { granularity = "hour", slot_id, brand_id, partner_id, device_type } = search;
   const group_by = search.group_by ?? (granularity === "day" ? "slot" : "dow");
-  const span = spanOf(search, "28d", openedAt);
+  const span = spanOf(search, "28d", hour);
   const only = { slot_id, brand_id, partner_id, device_type };
   const values = useValues({ granularity, group_by, ...span, ...only });
   const across = granularity === "hour" ? "hour of the day" : "day";

@@ -6,6 +6,7 @@ import { Filters } from "@/components/page/Page";
 import { ItemPicker } from "@/components/picker/ItemPicker";
 import { RangePicker } from "@/components/picker/RangePicker";
 import { countSet } from "@/lib/filters";
+import { PRESETS } from "@/lib/ranges";
 import { brands } from "@/queries/brands";
 import { partners } from "@/queries/partners";
 import { slots } from "@/queries/slots";
@@ -44,7 +45,7 @@ export function ValueFilters() {
         options={groups}
         onValue={(group_by) => set({ group_by })}
       />
-      <RangePicker chosen={search} fallback="28d" onChoose={set} />
+      <RangePicker chosen={search} presets={PRESETS} fallback="28d" onChoose={set} />
       <ItemPicker label="Slot" resource={slots} value={search.slot_id} onValue={(slot_id) => set({ slot_id })} />
       <ItemPicker label="Brand" resource={brands} value={search.brand_id} onValue={(brand_id) => set({ brand_id })} />
       <ItemPicker label="Partner" resource={partners} value={search.partner_id} onValue={(partner_id) => set({ partner_id })} />
