@@ -99,16 +99,22 @@ class Settings(BaseSettings):
 
 def home_id(home: Path) -> str:
     """Eight hex digits that tell this home's processes and sockets from another's."""
-    return hashlib.sha256(str(home).encode()).hexdigest()[:8]
+    return _short(str(home))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def sockets_of(home: Path) -> Path:
-    """Ray's, HAProxy's and the lines' folder: short, since a unix socket's path holds 107 bytes.
+    """Ray's, HAProxy's and the lines' folder. Its name may not be longer: with a node's id below it
+    the path of HAProxy's socket has 95 of the 97 bytes that HAProxy takes.
 
     Each user has one of their own: a home may have been root's before it was theirs.
     """
-    whose = f"-{user}" if (user := os.geteuid()) else ""
-    return Path("/tmp") / f"adbid-{home_id(home)}{whose}"  # noqa: S108 - made with mode 0700
+    user = os.geteuid()
+    name = home_id(home) if user == 0 else _short(f"{home} of {user}")
+    return Path("/tmp") / f"adbid-{name}"  # noqa: S108 - made with mode 0700
 
 
 def load_settings(

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import resource
+import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from cli import scheduler
 from cli.embedded import lifecycle, postgres_place, probe, processes, ray_cluster
 from cli.embedded.board import Board
 from cli.embedded.errors import EmbeddedError, NotReady
+from cli.embedded.haproxy import haproxy_binary
 from cli.embedded.home import Home
 from cli.embedded.keeper import Keeper
 from cli.embedded.ports import PortBlock
@@ -82,6 +84,22 @@ def test_users_of_one_path_have_folders_of_their_own(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         found.add(sockets_of(Path("/srv/adbid/var")))
     assert len(found) == 3
+
+
+@pytest.mark.skipif(haproxy_binary() is None, reason="there is no HAProxy here")
+@pytest.mark.parametrize("user", [0, 1_000, 4_294_967_294])
+def test_every_user_s_haproxy_takes_the_path_of_its_socket(
+    user: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray puts it below the folder that we name, in one of the node's, whose id has 56 digits."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    folder = sockets_of(Path("/srv/adbid/var")) / "haproxy"
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(f"global\n  stats socket {folder}/{'7' * 56}/admin.sock mode 600\n")
+    done = subprocess.run(
+        [str(haproxy_binary()), "-c", "-f", config], capture_output=True, text=True, check=False
+    )
+    assert "too long" not in done.stderr
 
 
 @pytest.mark.parametrize(
