@@ -8,10 +8,10 @@ class Answering(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def say(self, text: str) -> None:
-        """200, with this text."""
+    def say(self, text: str, status: int = 200) -> None:
+        """This text."""
         body = text.encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -3,26 +3,20 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
+from tests.answering import Answering
 from training.dry_run import Service
 
-SCORED = b'{"bundles": [{"name": "one", "error": null, "before": [2, 1], "after": [2, 1]}]}'
+SCORED = '{"bundles": [{"name": "one", "error": null, "before": [2, 1], "after": [2, 1]}]}'
 
 
-class _Answer(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
+class _Answer(Answering):
+    def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
         self.rfile.read(int(self.headers["content-length"]))
         left: list[int] = self.server.statuses  # type: ignore[attr-defined]
         status = left.pop(0) if len(left) > 1 else left[0]
-        body = SCORED if status == 200 else b'{"detail": "not now"}'
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.say(SCORED if status == 200 else '{"detail": "not now"}', status)
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 import pytest
 
 from bidding.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from stores.audit import Author
-from stores.key_types import Keys, hash_token
+from stores.key_types import IssuedKey, Keys, hash_token
 from stores.keys import KeyStore
 from stores.memory_keys import MemoryKeys
 from stores.postgres import Postgres
@@ -170,68 +171,68 @@ class Slow(Postgres):
         return await super().fetch(query, *arguments)
 
 
-async def test_a_key_in_use_never_waits_for_postgres(postgres_url: str) -> None:
-    now = 0.0
-    postgres = Slow(postgres_url)
-    publisher = Publisher(postgres, RedisCache("redis://127.0.0.1:1/0"))
-    keys = KeyStore(postgres, publisher, clock=lambda: now)
-    issued = await keys.create("k", ["score"], ADMIN)
-    postgres.answers.set()
-    await keys.verify(issued.token)
-    postgres.answers.clear()
-    postgres.asked, now = 0, 3.0
+@dataclass(slots=True)
+class SlowKeys:
+    """A key store on it, with a clock that stands still."""
+
+    postgres: Slow
+    keys: KeyStore = field(init=False)
+    now: float = 0.0
+
+    async def a_good_key(self) -> IssuedKey:
+        """Verified now; from then on PostgreSQL hangs."""
+        issued = await self.keys.create("k", ["score"], ADMIN)
+        self.postgres.answers.set()
+        await self.keys.verify(issued.token)
+        self.postgres.answers.clear()
+        self.postgres.asked = 0
+        return issued
+
+
+@pytest.fixture
+async def slow(postgres_url: str) -> AsyncIterator[SlowKeys]:
+    found = SlowKeys(Slow(postgres_url))
+    publisher = Publisher(found.postgres, RedisCache("redis://127.0.0.1:1/0"))
+    found.keys = KeyStore(found.postgres, publisher, clock=lambda: found.now)
+    yield found
+    await found.keys.aclose()
+    await publisher.aclose()
+    await found.postgres.aclose()
+
+
+async def test_a_key_in_use_never_waits_for_postgres(slow: SlowKeys) -> None:
+    issued = await slow.a_good_key()
+    slow.now = 3.0
     for _ in range(5):
         async with asyncio.timeout(0.2):
-            await keys.verify(issued.token)
+            await slow.keys.verify(issued.token)
         await asyncio.sleep(0)
-    assert postgres.asked == 1  # beside the requests, and once for all of them
-    postgres.answers.set()
+    assert slow.postgres.asked == 1  # beside the requests, and once for all of them
+    slow.postgres.answers.set()
     await asyncio.sleep(0.2)
-    now = 6.0
-    await keys.verify(issued.token)
-    assert postgres.asked == 2  # the check of 3 s was remembered
-    await keys.aclose()
-    await publisher.aclose()
-    await postgres.aclose()
+    slow.now = 6.0
+    await slow.keys.verify(issued.token)
+    assert slow.postgres.asked == 2  # the check of 3 s was remembered
 
 
-async def test_a_key_that_was_good_hardly_waits_for_a_postgres_that_hangs(
-    postgres_url: str,
-) -> None:
-    now = 0.0
-    postgres = Slow(postgres_url)
-    publisher = Publisher(postgres, RedisCache("redis://127.0.0.1:1/0"))
-    keys = KeyStore(postgres, publisher, clock=lambda: now)
-    issued = await keys.create("k", ["score"], ADMIN)
-    postgres.answers.set()
-    await keys.verify(issued.token)
-    postgres.answers.clear()
-    postgres.asked, now = 0, 100.0
+async def test_a_key_that_was_good_hardly_waits_for_a_postgres_that_hangs(slow: SlowKeys) -> None:
+    issued = await slow.a_good_key()
+    slow.now = 100.0
     for wait_s in (5, 0.01, 0.01):  # the first waits a moment, the others know that it hangs
         async with asyncio.timeout(wait_s):
-            assert (await keys.verify(issued.token)).id == issued.record.id
-    assert postgres.asked == 1
-    await keys.aclose()
-    await publisher.aclose()
-    await postgres.aclose()
+            assert (await slow.keys.verify(issued.token)).id == issued.record.id
+    assert slow.postgres.asked == 1
 
 
-async def test_a_token_that_is_none_is_looked_up_once_in_a_while(postgres_url: str) -> None:
-    now = 0.0
-    postgres = Slow(postgres_url)
-    postgres.answers.set()
-    publisher = Publisher(postgres, RedisCache("redis://127.0.0.1:1/0"))
-    keys = KeyStore(postgres, publisher, clock=lambda: now)
-
+async def test_a_token_that_is_none_is_looked_up_once_in_a_while(slow: SlowKeys) -> None:
     async def refused() -> None:
         with pytest.raises(Unauthorized):
-            await keys.verify("adb_0123abcd_" + "9" * 64)
+            await slow.keys.verify("adb_0123abcd_" + "9" * 64)
 
+    slow.postgres.answers.set()
     await asyncio.gather(*(refused() for _ in range(20)))
     await refused()
-    assert postgres.asked == 1
-    now = 3.0
+    assert slow.postgres.asked == 1
+    slow.now = 3.0
     await refused()
-    assert postgres.asked == 2
-    await publisher.aclose()
-    await postgres.aclose()
+    assert slow.postgres.asked == 2

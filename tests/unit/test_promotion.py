@@ -52,20 +52,20 @@ async def test_the_champion_is_not_promoted_again(promotions: Promotions) -> Non
         await promote_all(promotions, "1")
 
 
-async def test_a_version_that_the_gate_failed_needs_force(promotions: Promotions) -> None:
-    await promotions.registry.tag(CTR_MODEL, "2", "gate", "failed")
-    await promotions.registry.tag(CTR_MODEL, "2", "gate_reasons", '["entropy: worse"]')
-    with pytest.raises(Conflict, match="entropy: worse"):
-        await promote_all(promotions, "2")
-    await promotions.promote(CTR_MODEL, "2", ANN, force=True)
-    assert await champion(promotions) == "2"
-
-
-async def test_a_version_that_the_gate_is_not_done_with_needs_force(
-    promotions: Promotions,
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"gate": "failed", "gate_reasons": '["entropy: worse"]'}, "entropy: worse"),
+        ({"gate": "pending"}, "not judged adbid-ctr 2 to the end"),
+    ],
+    ids=["failed", "not done with"],
+)
+async def test_a_version_that_the_gate_did_not_pass_needs_force(
+    promotions: Promotions, tags: dict[str, str], said: str
 ) -> None:
-    await promotions.registry.tag(CTR_MODEL, "2", "gate", "pending")
-    with pytest.raises(Conflict, match="not judged adbid-ctr 2 to the end"):
+    for name, value in tags.items():
+        await promotions.registry.tag(CTR_MODEL, "2", name, value)
+    with pytest.raises(Conflict, match=said):
         await promote_all(promotions, "2")
     await promotions.promote(CTR_MODEL, "2", ANN, force=True)
     assert await champion(promotions) == "2"
